@@ -1,0 +1,202 @@
+/**
+ * All settings in one place: defaults with their units in the names and the reason beside them. The environment is read
+ * here and nowhere else, validated once, and ALL problems are reported together.
+ */
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { UserError } from '../streams/errors.ts'
+
+export const defaults = {
+  kafka: {
+    /** A killed member costs this long before its pages move again; living but slow members heartbeat well within. */
+    sessionTimeoutMs: 10_000,
+    heartbeatIntervalMs: 3_000,
+    rebalanceTimeoutMs: 60_000,
+    /** Resuming a partition takes up to this long: the fetch loop sleeps it when all partitions are paused. */
+    maxWaitMs: 500,
+    /** Small, because what a time slice leaves unprocessed is fetched again. */
+    maxBytesPerPartition: 1024 * 1024,
+    requestTimeoutMs: 30_000,
+  },
+  runtime: {
+    /** One partition may keep its siblings waiting this long: kafkajs fetches again only when all batches are done. */
+    sliceMs: 2_000,
+    /** Longest a single record may take; far below rebalanceTimeoutMs, above the slowest dependency's own timeout. */
+    recordTimeoutMs: 45_000,
+    drainTimeoutMs: 20_000,
+    /** Delays before attempts 2, 3, 4; after the last one the record goes to the dead letters. */
+    retryDelaysMs: [1_000, 10_000, 60_000],
+    /** Waits before a dependency that was away is tried again by ONE partition: doubling, with jitter. */
+    probeMinMs: 500,
+    probeMaxMs: 15_000,
+    /** Partitions resume one at a time, this far apart. */
+    resumeGapMs: 50,
+  },
+  processor: {
+    /** Per page, in a worker; p99 of real article pages is below 1 s. A page past it goes to the dead letters. */
+    extractTimeoutMs: 20_000,
+    workerMemoryMb: 768,
+    workers: Math.max(1, Math.min(4, availableParallelism())),
+  },
+  chunker: {
+    /** Children are matched, parents returned. */
+    childTokens: 180,
+    parentTokens: 1000,
+    /** Pages in flight in one process; embeddings are batched over them. */
+    maxInFlight: 24,
+  },
+  embeddings: {
+    /** OpenAI's limits are 2,048 inputs, 300,000 tokens a request and 8,192 tokens an input. */
+    maxInputsPerRequest: 256,
+    maxTokensPerRequest: 250_000,
+    maxTokensPerInput: 8_192,
+    /** A batch waits this long for company before it is sent. */
+    lingerMs: 15,
+    requestTimeoutMs: 30_000,
+    maxInFlight: 4,
+  },
+  postgres: {
+    poolMax: 8,
+    connectTimeoutMs: 5_000,
+    statementTimeoutMs: 15_000,
+    lockTimeoutMs: 10_000,
+    idleInTransactionTimeoutMs: 20_000,
+  },
+  crawler: {
+    maxPages: 1000,
+    maxDepth: 10,
+    /** Pages fetched at once by one process, over all hosts; per host it is one at a time unless the host is allowed by name. */
+    maxInFlight: 8,
+    hostDelayMs: 250,
+    leaseMs: 90_000,
+    userAgent: 'sluice/0.1 (+https://github.com/sluice/sluice)',
+  },
+} as const
+
+/** Offline model: feature hashing over words, so similarity is lexical. 512 keeps 200 pages small and collisions rare. */
+const OFFLINE_MODEL = { model: 'sluice-hash-v1', dimensions: 512 }
+const HOSTED_MODEL = { model: 'text-embedding-3-small', dimensions: 1536 }
+
+const positive = z.coerce.number().int().positive()
+const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
+const environment = z.object({
+  KAFKA_BROKERS: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port[,host:port…]').optional(),
+  KAFKA_SSL: flag.optional(),
+  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
+  KAFKA_USERNAME: z.string().optional(),
+  KAFKA_PASSWORD: z.string().optional(),
+  SCHEMA_REGISTRY_URL: z.url({ protocol: /^https?$/ }).optional(),
+  SCHEMA_REGISTRY_USERNAME: z.string().optional(),
+  SCHEMA_REGISTRY_PASSWORD: z.string().optional(),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
+  EMBEDDING_MODEL: z.string().optional(),
+  EMBEDDING_DIMENSIONS: positive.max(4000).optional(),
+  EMBEDDING_REQUESTS_PER_MINUTE: positive.optional(),
+  EMBEDDING_TOKENS_PER_MINUTE: positive.optional(),
+  EMBEDDING_MAX_IN_FLIGHT: positive.optional(),
+  PAGES_PER_SECOND: z.coerce.number().positive().optional(),
+  DATABASE_MAX_IN_FLIGHT: positive.optional(),
+  CRAWL_ALLOW_HOSTS: z
+    .string()
+    .transform((text) => text.split(',').map((host) => host.trim().toLowerCase()).filter(Boolean))
+    .optional(),
+  ADMIN_HOST: z.string().optional(),
+  ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional(),
+  ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).optional(),
+  SLUICE_DATA_DIR: z.string().optional(),
+  SLUICE_TOPIC_PREFIX: z.string().regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, . _ - only').optional(),
+  SLUICE_PARTITIONS: positive.max(1000).optional(),
+})
+
+export type Environment = z.infer<typeof environment>
+export type Config = ReturnType<typeof derive>
+
+/** Reads and validates the environment. @throws UserError naming every problem at once. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const problems: string[] = []
+  const parsed = environment.safeParse(withSecretFiles(env, problems))
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) problems.push(`${issue.path.join('.')}: ${issue.message}`)
+  } else {
+    const { KAFKA_SASL_MECHANISM, KAFKA_USERNAME, KAFKA_PASSWORD, ADMIN_HOST, ADMIN_TOKEN } = parsed.data
+    if (KAFKA_SASL_MECHANISM && !(KAFKA_USERNAME && KAFKA_PASSWORD))
+      problems.push('KAFKA_SASL_MECHANISM: needs KAFKA_USERNAME and KAFKA_PASSWORD too')
+    if (ADMIN_HOST && !isLoopback(ADMIN_HOST) && !ADMIN_TOKEN)
+      problems.push('ADMIN_HOST: an address beyond loopback needs ADMIN_TOKEN')
+  }
+  if (problems.length > 0 || !parsed.success)
+    throw new UserError(`the environment has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`, '', 2)
+  return derive(parsed.data)
+}
+
+/** `X_FILE` names a file that holds X's value, so that secrets need not stand in the environment. */
+function withSecretFiles(env: NodeJS.ProcessEnv, problems: string[]): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const name of Object.keys(environment.shape)) {
+    const file = env[`${name}_FILE`]
+    const value = env[name]
+    if (value !== undefined && value !== '') values[name] = value
+    else if (file) {
+      try {
+        values[name] = readFileSync(file, 'utf8').trim()
+      } catch (error) {
+        problems.push(`${name}_FILE: ${(error as Error).message}`)
+      }
+    }
+  }
+  return values
+}
+
+const isLoopback = (host: string) => host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+function derive(env: Environment) {
+  const hosted = env.OPENAI_API_KEY !== undefined || env.OPENAI_BASE_URL !== undefined
+  const model = hosted ? HOSTED_MODEL : OFFLINE_MODEL
+  return {
+    ...defaults,
+    dataDir: resolve(env.SLUICE_DATA_DIR ?? join(import.meta.dirname, '..', '.sluice')),
+    logLevel: env.LOG_LEVEL ?? ('info' as const),
+    topicPrefix: env.SLUICE_TOPIC_PREFIX ?? '',
+    partitions: env.SLUICE_PARTITIONS,
+    kafka: {
+      ...defaults.kafka,
+      brokers: env.KAFKA_BROKERS?.split(','),
+      ssl: env.KAFKA_SSL ?? false,
+      sasl: env.KAFKA_SASL_MECHANISM && {
+        mechanism: env.KAFKA_SASL_MECHANISM,
+        username: env.KAFKA_USERNAME ?? '',
+        password: env.KAFKA_PASSWORD ?? '',
+      },
+    },
+    registry: {
+      url: env.SCHEMA_REGISTRY_URL,
+      username: env.SCHEMA_REGISTRY_USERNAME,
+      password: env.SCHEMA_REGISTRY_PASSWORD,
+    },
+    postgres: {
+      ...defaults.postgres,
+      url: env.DATABASE_URL,
+      maxInFlight: env.DATABASE_MAX_IN_FLIGHT,
+    },
+    embeddings: {
+      ...defaults.embeddings,
+      apiKey: env.OPENAI_API_KEY,
+      baseUrl: env.OPENAI_BASE_URL,
+      /** Neither a key nor a base URL is set: the embedded offline server is used. */
+      embedded: !hosted,
+      model: env.EMBEDDING_MODEL ?? model.model,
+      dimensions: env.EMBEDDING_DIMENSIONS ?? model.dimensions,
+      maxInFlight: env.EMBEDDING_MAX_IN_FLIGHT ?? defaults.embeddings.maxInFlight,
+      requestsPerMinute: env.EMBEDDING_REQUESTS_PER_MINUTE,
+      tokensPerMinute: env.EMBEDDING_TOKENS_PER_MINUTE,
+    },
+    pagesPerSecond: env.PAGES_PER_SECOND,
+    crawler: { ...defaults.crawler, allowHosts: env.CRAWL_ALLOW_HOSTS ?? [] },
+    admin: { host: env.ADMIN_HOST ?? '127.0.0.1', port: env.ADMIN_PORT ?? 0, token: env.ADMIN_TOKEN },
+  }
+}

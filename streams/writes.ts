@@ -1,0 +1,63 @@
+/** What stages ask to be stored: plain data; `connectors/postgres` turns it into SQL. */
+
+/** One row of tenant_knowledge. Parents come before their children; `chunkIndex` counts both, from 0, without gaps. */
+export interface ChunkRow {
+  readonly chunkIndex: number
+  /** null: this row is a parent. */
+  readonly parentIndex: number | null
+  readonly headingPath: readonly string[]
+  readonly content: string
+  readonly tokenCount: number
+  /** sha256 hex over the normalised text that is embedded, model, dimensions and prefix version. */
+  readonly contentHash: string
+  /** pgvector's text form `[0.1,…]`; null for parents, which are returned and never matched. */
+  readonly embedding: string | null
+}
+
+/** The whole set of a page's chunks at one version; an empty set removes the page. */
+export interface PageWrite {
+  readonly type: 'page'
+  readonly tenantId: string
+  /** UUIDv5 of (tenant, canonical URL). */
+  readonly sourceId: string
+  readonly url: string
+  readonly canonicalUrl: string
+  readonly chunkType: string
+  readonly status: 'active' | 'empty' | 'gone'
+  readonly title: string
+  readonly language: string
+  /** Grows per page; the newest wins. */
+  readonly version: bigint
+  /** SHA-256 hex of the page's content; breaks ties between equal versions. */
+  readonly contentHash: string
+  readonly chunkerVersion: number
+  /** Of the chunker's configuration, embedding model and dimensions. */
+  readonly configFingerprint: string
+  readonly embeddingModel: string
+  /** Microseconds since the epoch. */
+  readonly fetchedAt: bigint
+  readonly crawlId: string
+  readonly rows: readonly ChunkRow[]
+  /** Tokens bought from the embeddings API for this write; counted against the tenant. */
+  readonly tokensBought: number
+}
+
+/** Start URLs admitted to a crawl's frontier. */
+export interface FrontierAdmission {
+  readonly type: 'frontier'
+  readonly tenantId: string
+  readonly crawlId: string
+  readonly urls: readonly string[]
+  readonly maxPages: number
+  readonly maxDepth: number
+  readonly chunkType: string
+}
+
+/** What is stored of a page, as read before the work on a new version starts. */
+export interface SourceState {
+  readonly version: bigint
+  readonly contentHash: string
+  readonly chunkerVersion: number
+  readonly configFingerprint: string
+  readonly status: 'active' | 'empty' | 'gone'
+}
