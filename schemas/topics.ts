@@ -66,8 +66,8 @@ function physical(name: string, partitions: number, retentionMs: number, maxByte
       'cleanup.policy': compacted ? 'compact' : 'delete',
       ...(compacted ? {} : { 'retention.ms': String(retentionMs) }),
       'max.message.bytes': String(maxBytes),
-      // Keep what producers chose: recompressing at the broker would cost its CPU and could yield a codec we lack.
-      'compression.type': 'producer',
+      // The broker recompresses what a foreign producer sent as snappy or lz4: an unknown codec would kill our consumers.
+      'compression.type': 'zstd',
     },
   }
 }

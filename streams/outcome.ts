@@ -4,7 +4,7 @@
  */
 import type { TopicName } from '../schemas/topics.ts'
 import type { StageError } from './errors.ts'
-import type { FrontierAdmission, PageWrite } from './writes.ts'
+import type { FrontierAdmission, PageWrite, WriteResult } from './writes.ts'
 
 /** A record to produce; its key is always the tenant's id. `value` is an object of the topic's generated type. */
 export interface OutgoingRecord {
@@ -17,7 +17,12 @@ export type Outcome =
   /** Produce these records (acks from all replicas), then commit. */
   | { readonly kind: 'emit'; readonly records: readonly OutgoingRecord[] }
   /** Apply this write in one transaction together with the ledger, then commit. */
-  | { readonly kind: 'store'; readonly write: PageWrite | FrontierAdmission }
+  | {
+      readonly kind: 'store'
+      readonly write: PageWrite | FrontierAdmission
+      /** Records to produce after COMMIT and before the offset's commit; pure, it only looks at the result. */
+      readonly announce?: (result: WriteResult) => readonly OutgoingRecord[]
+    }
   /** Nothing to do: already stored, superseded, not wanted. `reason` is a metric label: a small fixed set. */
   | { readonly kind: 'done'; readonly reason: string; readonly records?: readonly OutgoingRecord[] }
   /** This record failed and may succeed later: the retry topic, or the dead letters after the last attempt. */

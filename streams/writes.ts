@@ -61,3 +61,15 @@ export interface SourceState {
   readonly configFingerprint: string
   readonly status: 'active' | 'empty' | 'gone'
 }
+
+/** What became of a write. */
+export interface WriteResult {
+  /** refused: the tenant is deleted. stale: a newer version is stored. */
+  readonly change: 'applied' | 'unchanged' | 'stale' | 'refused'
+  /** Rows that the page has now. */
+  readonly rows: number
+  readonly inserted: number
+  readonly deleted: number
+  /** Rows that were there already and were ignored by the unique index. */
+  readonly ignored: number
+}

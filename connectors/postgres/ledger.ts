@@ -1,0 +1,47 @@
+/** The ledger: each stage's next offset per partition, written in the same transaction as the stage's rows. */
+import type { Knex } from 'knex'
+import { Fenced } from '../../streams/errors.ts'
+import { partitionKey } from '../../streams/runtime/ports.ts'
+import type { Claim, LedgerPosition, TopicPartition } from '../../streams/runtime/ports.ts'
+
+/** Takes the partitions over: from now on writes with an older epoch are refused. */
+export async function claimPartitions(
+  db: Knex,
+  group: string,
+  partitions: readonly TopicPartition[],
+  owner: string,
+): Promise<Map<string, Claim>> {
+  const { rows } = await db.raw(
+    `insert into stage_offsets (consumer_group, topic, partition, owner)
+     select ?, topic, partition, ? from unnest(?::text[], ?::int[]) as p (topic, partition) order by 2, 3
+     on conflict (consumer_group, topic, partition)
+     do update set epoch = stage_offsets.epoch + 1, owner = excluded.owner, updated_at = now()
+     returning topic, partition, epoch, next_offset`,
+    [group, owner, partitions.map(({ topic }) => topic), partitions.map(({ partition }) => partition)],
+  )
+  return new Map(
+    (rows as { topic: string; partition: number; epoch: string; next_offset: string | null }[]).map((row) => [
+      partitionKey(row),
+      { epoch: BigInt(row.epoch), nextOffset: row.next_offset === null ? null : BigInt(row.next_offset) },
+    ]),
+  )
+}
+
+/** Forward only. @throws Fenced when a partition was claimed by another member since: the transaction must roll back. */
+export async function advanceLedger(trx: Knex, group: string, positions: readonly LedgerPosition[]): Promise<void> {
+  if (positions.length === 0) return
+  const { rowCount } = await trx.raw(
+    `update stage_offsets s set next_offset = greatest(s.next_offset, p.next_offset), updated_at = now()
+     from unnest(?::text[], ?::int[], ?::bigint[], ?::bigint[]) as p (topic, partition, epoch, next_offset)
+     where s.consumer_group = ? and s.topic = p.topic and s.partition = p.partition and s.epoch = p.epoch`,
+    [
+      positions.map(({ topic }) => topic),
+      positions.map(({ partition }) => partition),
+      positions.map(({ epoch }) => String(epoch)),
+      positions.map(({ nextOffset }) => String(nextOffset)),
+      group,
+    ],
+  )
+  if (rowCount !== positions.length)
+    throw new Fenced('the ledger carries a newer epoch: another member owns the partition')
+}

@@ -1,0 +1,81 @@
+/** The Postgres side of the runtime and of the chunker's ports. */
+import type { Knex } from 'knex'
+import type { FrontierAdmission, PageWrite, SourceState, WriteResult } from '../../streams/writes.ts'
+import type { Store, StoreWrite } from '../../streams/runtime/ports.ts'
+import { classifyPostgres, shouldRepeat } from './errors.ts'
+import { admitCrawl } from './frontier.ts'
+import { advanceLedger, claimPartitions } from './ledger.ts'
+import { toSourceState, writePages } from './page-writer.ts'
+import type { SourceRow } from './page-writer.ts'
+
+/** A deadlock or a serialization failure rolled everything back: the same transaction again, a few times. */
+const TRANSACTION_TRIES = 5
+
+export interface KnowledgeStore extends Store {
+  readonly readSource: (tenantId: string, sourceId: string) => Promise<SourceState | null>
+  /** Vectors that this tenant already has for these content hashes, in pgvector's text form. */
+  readonly storedVectors: (tenantId: string, contentHashes: readonly string[]) => Promise<Map<string, string>>
+}
+
+export function createStore(db: Knex): KnowledgeStore {
+  return {
+    claim: (group, partitions, owner) => classified(() => claimPartitions(db, group, partitions, owner)),
+    transact: (group, writes, ledger) =>
+      classified(() =>
+        repeated(() =>
+          db.transaction(async (trx) => {
+            const results = await applyWrites(trx, writes)
+            await advanceLedger(trx, group, ledger)
+            return results
+          }),
+        ),
+      ),
+    readSource: (tenantId, sourceId) =>
+      classified(async () => {
+        const row: SourceRow | undefined = await db('sources').where({ tenant_id: tenantId, id: sourceId }).first()
+        return row && row.status !== 'new' ? toSourceState(row) : null
+      }),
+    storedVectors: (tenantId, contentHashes) =>
+      classified(async () => {
+        const { rows } = await db.raw(
+          `select distinct on (content_hash) content_hash, embedding::text as embedding from tenant_knowledge
+           where tenant_id = ? and content_hash = any(?) and embedding is not null order by content_hash`,
+          [tenantId, [...contentHashes]],
+        )
+        return new Map(
+          (rows as { content_hash: string; embedding: string }[]).map((r) => [r.content_hash, r.embedding]),
+        )
+      }),
+  }
+}
+
+async function applyWrites(trx: Knex, writes: readonly StoreWrite[]): Promise<WriteResult[]> {
+  const isPage = (write: StoreWrite): write is PageWrite => write.type === 'page'
+  const pages = writes.filter(isPage)
+  const pageResults = pages.length > 0 ? await writePages(trx, pages) : []
+  const results = new Map<StoreWrite, WriteResult>(pages.map((page, index) => [page, pageResults[index]!]))
+  for (const write of writes) {
+    if (isPage(write)) continue
+    const admitted = await admitCrawl(trx, write satisfies FrontierAdmission)
+    results.set(write, { change: 'applied', rows: admitted, inserted: admitted, deleted: 0, ignored: 0 })
+  }
+  return writes.map((write) => results.get(write)!)
+}
+
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === TRANSACTION_TRIES || !shouldRepeat(error)) throw error
+    }
+  }
+}
+
+async function classified<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw classifyPostgres(error)
+  }
+}

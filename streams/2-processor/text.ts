@@ -1,0 +1,35 @@
+/** Normalisation that every character of a block goes through, so that equal content has equal bytes. */
+
+/** Well-formed UTF-16, NFC, no NUL and no other control characters than tab and line feed; code keeps its spaces. */
+export const clean = (text: string): string =>
+  text
+    .replace(/\r\n?/g, '\n')
+    // oxlint-disable-next-line no-control-regex
+    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff\u00ad]/g, '')
+    .toWellFormed()
+    .normalize('NFC')
+
+/** One line: runs of white space become one space, ends trimmed. */
+export const oneLine = (text: string): string => clean(text).replace(/\s+/g, ' ').trim()
+
+/** Lines are kept, white space inside each collapses, empty lines go. */
+export const lines = (text: string): string =>
+  clean(text)
+    .split('\n')
+    .map((line) => line.replace(/\s+/g, ' ').trim())
+    .filter(Boolean)
+    .join('\n')
+
+/** Code: verbatim but for blank lines around it and white space at the ends of lines. */
+export const verbatim = (text: string): string =>
+  clean(text)
+    .replace(/[^\S\n]+$/gm, '')
+    .replace(/^\n+|\n+$/g, '')
+
+const WIDE = /[\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/g
+
+/** How much a text says, in characters of a Latin script: a character of CJK or Thai counts as three. */
+export function mass(text: string): number {
+  const wide = text.match(WIDE)?.length ?? 0
+  return text.length + 2 * wide
+}

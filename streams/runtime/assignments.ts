@@ -1,0 +1,132 @@
+/**
+ * Which partitions this member owns, since which epoch, and where each stands. A new assignment starts paused
+ * (`offset-guard`) until its claim is in the ledger and its start is checked; only then are records fetched.
+ */
+import { errorMessage } from '../errors.ts'
+import type { PauseScheduler } from './pause-scheduler.ts'
+import { partitionKey } from './ports.ts'
+import type { Claim, Clock, Logger, TopicPartition } from './ports.ts'
+import { decideStart } from './start-position.ts'
+import type { Positions } from './start-position.ts'
+import { createWatermark } from './watermark.ts'
+import type { Watermark } from './watermark.ts'
+
+/** One partition during one assignment. `alive` falls at the next rebalance: then write nothing more, commit nothing. */
+export interface Assignment {
+  readonly at: TopicPartition
+  alive: boolean
+  ready: boolean
+  epoch: bigint
+  watermark: Watermark
+  /** Next offset as durable in Postgres; null for stages without a ledger. */
+  ledger: bigint | null
+  /** Next offset as committed in Kafka. */
+  committed: bigint
+  /** A dependency is being tried again through this partition: one record at a time until one succeeds. */
+  probing: boolean
+}
+
+export type OffsetPositions = Omit<Positions, 'ledger'>
+
+interface Dependencies {
+  readonly scheduler: PauseScheduler
+  /** null: a stage without a ledger. */
+  readonly claim: ((partitions: readonly TopicPartition[]) => Promise<Map<string, Claim>>) | null
+  readonly positions: (partitions: readonly TopicPartition[]) => Promise<Map<string, OffsetPositions>>
+  readonly seek: (at: TopicPartition, offset: bigint) => void
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly retryMs: number
+}
+
+export interface Assignments {
+  readonly replace: (partitions: readonly TopicPartition[]) => void
+  /** The ledger says that another member has claimed the partition: claim again if it is still ours. */
+  readonly reclaim: (assignment: Assignment) => void
+  readonly get: (at: TopicPartition) => Assignment | undefined
+  readonly all: () => Assignment[]
+  readonly halt: (assignment: Assignment, reason: string, detail: object) => void
+}
+
+export function createAssignments(deps: Dependencies): Assignments {
+  const { scheduler, claim, positions, seek, clock, logger, retryMs } = deps
+  let current = new Map<string, Assignment>()
+
+  function fresh(at: TopicPartition): Assignment {
+    return {
+      at,
+      alive: true,
+      ready: false,
+      epoch: 0n,
+      watermark: createWatermark(0n),
+      ledger: null,
+      committed: -1n,
+      probing: false,
+    }
+  }
+  /** Claims and checks; while Postgres or Kafka is away it tries again, and the partitions stay paused. */
+  async function guard(assignments: readonly Assignment[]): Promise<void> {
+    const wanted = assignments.filter(({ alive }) => alive)
+    if (wanted.length === 0) return
+    const partitions = wanted.map(({ at }) => at)
+    try {
+      // The claim comes first: from here on a zombie's write is refused, so what is read next cannot move under us.
+      const claims = await claim?.(partitions)
+      const offsets = await positions(partitions)
+      for (const assignment of wanted) {
+        const key = partitionKey(assignment.at)
+        if (assignment.alive) open(assignment, claims?.get(key), offsets.get(key)!)
+      }
+    } catch (error) {
+      logger.warn(
+        { partitions: partitions.length, error: errorMessage(error) },
+        'claiming partitions failed, trying again',
+      )
+      clock.after(retryMs, () => void guard(assignments))
+    }
+  }
+  function open(assignment: Assignment, mine: Claim | undefined, offsets: OffsetPositions) {
+    const decision = decideStart({ ...offsets, ledger: mine?.nextOffset ?? null })
+    if (decision.kind === 'halt') return halt(assignment, decision.reason, { ...offsets, wanted: decision.wanted })
+    if (decision.note === 'rewound')
+      logger.error(
+        { ...assignment.at, ...offsets, ledger: decision.offset },
+        'Postgres lost rows: going back to the ledger',
+      )
+    assignment.epoch = mine?.epoch ?? 0n
+    assignment.ledger = claim ? (mine?.nextOffset ?? decision.offset) : null
+    assignment.committed = decision.note === 'rewound' ? decision.offset : (offsets.committed ?? -1n)
+    assignment.watermark = createWatermark(decision.offset)
+    if (decision.offset !== offsets.committed) seek(assignment.at, decision.offset)
+    assignment.ready = true
+    scheduler.lift(assignment.at, 'offset-guard')
+  }
+  function halt(assignment: Assignment, reason: string, detail: object) {
+    assignment.ready = false
+    scheduler.pause(assignment.at, 'offset-guard')
+    logger.error(
+      { ...assignment.at, reason, ...detail },
+      'partition halted: its next record is not in the log; see "lost offsets" in ops/docs/operations.md',
+    )
+  }
+  return {
+    replace: (partitions) => {
+      for (const assignment of current.values()) assignment.alive = false
+      current = new Map(partitions.map((at) => [partitionKey(at), fresh(at)]))
+      scheduler.reconcile(partitions, 'offset-guard')
+      void guard([...current.values()])
+    },
+    reclaim: (assignment) => {
+      if (!assignment.alive) return
+      assignment.alive = false
+      const again = fresh(assignment.at)
+      current.set(partitionKey(assignment.at), again)
+      scheduler.pause(assignment.at, 'offset-guard')
+      // Not at once: a real new owner deserves the time in which our next heartbeat tells us that we lost it.
+      clock.after(retryMs, () => void guard([again]))
+    },
+    get: (at) => current.get(partitionKey(at)),
+    all: () => [...current.values()],
+    halt,
+  }
+}

@@ -1,0 +1,79 @@
+/** What the runtime needs of the world: small ports, so that everything but kafkajs itself can be faked in a test. */
+import type { FrontierAdmission, PageWrite, WriteResult } from '../writes.ts'
+
+export type { WriteResult }
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+export const partitionKey = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+
+/** The part of pino's interface that is used. */
+export interface Logger {
+  readonly debug: (details: object, message?: string) => void
+  readonly info: (details: object, message?: string) => void
+  readonly warn: (details: object, message?: string) => void
+  readonly error: (details: object, message?: string) => void
+}
+
+export interface Clock {
+  readonly now: () => number
+  /** Calls once after `ms`; returns the cancellation. */
+  readonly after: (ms: number, call: () => void) => () => void
+}
+
+export const systemClock: Clock = {
+  now: Date.now,
+  after: (ms, call) => {
+    const timer = setTimeout(call, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
+export interface OutgoingMessage {
+  readonly topic: string
+  readonly key: Buffer | string | null
+  readonly value: Buffer | null
+  readonly headers?: Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>
+  /** Given for retries and dead letters, so that a record stays on the partition of its tenant. */
+  readonly partition?: number
+}
+/** Resolves once all in-sync replicas have the messages. */
+export type Produce = (messages: readonly OutgoingMessage[]) => Promise<void>
+
+/** A stage's claim on one partition; `epoch` only grows, and the ledger refuses writes of an older one. */
+export interface Claim {
+  readonly epoch: bigint
+  /** Next offset to process as Postgres knows it; null: never written. */
+  readonly nextOffset: bigint | null
+}
+
+export interface LedgerPosition extends TopicPartition {
+  readonly epoch: bigint
+  readonly nextOffset: bigint
+}
+
+export type StoreWrite = PageWrite | FrontierAdmission
+
+/** Durable side of a stage that writes to Postgres. */
+export interface Store {
+  readonly claim: (group: string, partitions: readonly TopicPartition[], owner: string) => Promise<Map<string, Claim>>
+  /**
+   * One transaction: every write, then the ledger rows, then COMMIT.
+   * @throws Fenced when a ledger row carries a newer epoch; DependencyUnavailable; anything else is a write's own fault.
+   */
+  readonly transact: (
+    group: string,
+    writes: readonly StoreWrite[],
+    ledger: readonly LedgerPosition[],
+  ) => Promise<WriteResult[]>
+}
+
+/** Lives outside the stages: live progress, metrics. */
+export interface Observer {
+  readonly settled?: (stage: string, outcome: string, detail: { code?: string; tenantId?: string; ms: number }) => void
+  readonly stored?: (stage: string, write: StoreWrite, result: WriteResult) => void
+  readonly paused?: (stage: string, at: TopicPartition, reason: string) => void
+  readonly resumed?: (stage: string, at: TopicPartition) => void
+}

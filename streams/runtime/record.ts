@@ -1,0 +1,75 @@
+/** One record: from Kafka's bytes to what the stage sees, and from whatever the stage does to an outcome. */
+import type { KafkaMessage } from 'kafkajs'
+import { DependencyUnavailable, Fenced, StageError, errorMessage } from '../errors.ts'
+import type { InputRecord, Outcome, Stage } from '../outcome.ts'
+import type { Assignment } from './assignments.ts'
+import { readTravelled } from './headers.ts'
+import type { Clock } from './ports.ts'
+import type { RawRecord } from './settle.ts'
+
+export function toRawRecord(assignment: Assignment, message: KafkaMessage): RawRecord {
+  const { topic, partition } = assignment.at
+  // Only our own retry topics may tell of a past: a foreign producer could forge attempts and due times.
+  const travelled = topic.endsWith('.retry') ? message.headers : undefined
+  return {
+    assignment,
+    offset: BigInt(message.offset),
+    key: message.key,
+    value: message.value,
+    headers: message.headers,
+    travelled: readTravelled(travelled, { topic, partition, offset: message.offset }),
+    timestampMs: Number(message.timestamp),
+  }
+}
+
+/** @throws StageError empty_value, tenant_mismatch and the codec's; DependencyUnavailable('registry') */
+export async function readRecord<Value extends { tenant_id: string }>(
+  raw: RawRecord,
+  decode: (value: Buffer) => Promise<Value>,
+  signal: AbortSignal,
+): Promise<InputRecord<Value>> {
+  if (raw.value === null) throw new StageError('empty_value', 'the record has no value')
+  const value = await decode(raw.value)
+  if (raw.key === null || value.tenant_id === '' || raw.key.toString() !== value.tenant_id)
+    throw new StageError('tenant_mismatch', 'the record key is not its tenant_id')
+  const { origin, attempt } = raw.travelled
+  const id = `${origin.topic}/${origin.partition}/${origin.offset}`
+  return { value, tenantId: value.tenant_id, timestampMs: raw.timestampMs, id, attempt, signal }
+}
+
+/**
+ * The stage's outcome, within the record's deadline. A handler that never answers is left behind: its effects are all in
+ * its outcome, and that is dropped.
+ * @throws DependencyUnavailable, Fenced: they are no fault of the record
+ */
+export async function handleRecord<Value, Deps>(
+  stage: Stage<Value, Deps>,
+  deps: Deps,
+  input: InputRecord<Value>,
+  { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
+): Promise<Outcome> {
+  const deadline = new AbortController()
+  const signal = AbortSignal.any([input.signal, deadline.signal])
+  let cancel = () => {}
+  const tooLate = new Promise<Outcome>((resolve) => {
+    cancel = clock.after(timeoutMs, () => {
+      deadline.abort()
+      resolve(failed(new StageError('record_timeout', `no outcome within ${timeoutMs} ms`, { retriable: true })))
+    })
+  })
+  try {
+    return await Promise.race([stage.handle({ ...input, signal }, deps), tooLate])
+  } catch (error) {
+    return failed(error)
+  } finally {
+    cancel()
+  }
+}
+
+/** The one table of failures. @throws DependencyUnavailable, Fenced */
+export function failed(error: unknown): Outcome {
+  if (error instanceof DependencyUnavailable || error instanceof Fenced) throw error
+  if (error instanceof StageError) return { kind: error.retriable ? 'retry' : 'reject', error }
+  // A bug, or a library's surprise: it may depend on the moment, so it gets its attempts before the dead letters.
+  return { kind: 'retry', error: new StageError('unexpected', errorMessage(error), { retriable: true, cause: error }) }
+}

@@ -1,0 +1,104 @@
+/** Turns an outcome into its effect: produce, write, retry or dead letter. The only place that does; see also slice.ts. */
+import { retryTopic } from '../../schemas/topics.ts'
+import type { ConsumedTopic } from '../../schemas/topics.ts'
+import { StageError } from '../errors.ts'
+import type { OutgoingRecord, Outcome } from '../outcome.ts'
+import type { Assignment } from './assignments.ts'
+import { writeTravelled } from './headers.ts'
+import type { Headers, Travelled } from './headers.ts'
+import type { Clock, Observer, OutgoingMessage, Produce, StoreWrite, WriteResult } from './ports.ts'
+import type { Writer } from './writer.ts'
+
+/** A record as it came from Kafka, bytes untouched: what a retry or a dead letter carries on. */
+export interface RawRecord {
+  readonly assignment: Assignment
+  readonly offset: bigint
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Headers | undefined
+  readonly travelled: Travelled
+  readonly timestampMs: number
+}
+
+interface Dependencies {
+  readonly stage: string
+  readonly from: ConsumedTopic
+  readonly prefix: string
+  readonly produce: Produce
+  readonly encode: (topic: OutgoingRecord['topic'], value: object) => Promise<Buffer>
+  /** null: the stage has no store. */
+  readonly writer: Writer | null
+  /** Delays before attempts 2, 3, …; one more failure goes to the dead letters. */
+  readonly retryDelaysMs: readonly number[]
+  readonly clock: Clock
+  readonly observer: Observer
+}
+
+export type Settle = (outcome: Outcome, raw: RawRecord) => Promise<string>
+
+/** Resolves, with what was done, once the effect is durable: only then may the offset move. */
+export function createSettle(deps: Dependencies): Settle {
+  const { stage, from, prefix, produce, encode, writer, retryDelaysMs, clock, observer } = deps
+
+  async function emit(records: readonly OutgoingRecord[], headers: Headers | undefined) {
+    if (records.length === 0) return
+    const traceparent = headers?.['traceparent']
+    await produce(
+      await Promise.all(
+        records.map(async ({ topic, tenantId, value }) => ({
+          topic: prefix + topic,
+          key: tenantId,
+          value: await encode(topic, value),
+          ...(traceparent === undefined ? {} : { headers: { traceparent } }),
+        })),
+      ),
+    )
+  }
+  async function store(write: StoreWrite, raw: RawRecord): Promise<WriteResult> {
+    if (!writer) throw new StageError('no_store', `stage ${stage} returned a write but has no ledger in the topology`)
+    const result = await writer.write(raw.assignment, raw.offset, write)
+    observer.stored?.(stage, write, result)
+    return result
+  }
+  async function fail(error: StageError, raw: RawRecord, mayRetry: boolean): Promise<string> {
+    const delayMs = mayRetry ? retryDelaysMs[raw.travelled.attempt - 1] : undefined
+    await produce([delayMs === undefined ? deadLetter(error, raw) : again(error, raw, delayMs)])
+    return delayMs === undefined ? 'dead-letter' : 'retry'
+  }
+  function again(error: StageError, raw: RawRecord, delayMs: number): OutgoingMessage {
+    const nowMs = clock.now()
+    const failure = { error, nowMs, attempt: raw.travelled.attempt + 1, dueMs: nowMs + delayMs }
+    return carryOn(prefix + retryTopic(from), raw, writeTravelled(raw.headers, raw.travelled, failure))
+  }
+  function deadLetter(error: StageError, raw: RawRecord): OutgoingMessage {
+    const failure = { error, nowMs: clock.now(), attempt: raw.travelled.attempt }
+    return carryOn(`${prefix}${from}.dlq`, raw, writeTravelled(raw.headers, raw.travelled, failure))
+  }
+  return async (outcome, raw) => {
+    switch (outcome.kind) {
+      case 'emit':
+        await emit(outcome.records, raw.headers)
+        return 'emit'
+      case 'store': {
+        const result = await store(outcome.write, raw)
+        // After COMMIT and before the offset's commit: a crash in between delivers the record, and this event, again.
+        await emit(outcome.announce?.(result) ?? [], raw.headers)
+        return result.change
+      }
+      case 'done':
+        await emit(outcome.records ?? [], raw.headers)
+        return outcome.reason
+      case 'retry':
+        return fail(outcome.error, raw, true)
+      case 'reject':
+        return fail(outcome.error, raw, false)
+      default:
+        return outcome satisfies never
+    }
+  }
+}
+
+/** The ORIGINAL bytes and key, on the same partition number, so that a tenant's records stay together. */
+function carryOn(topic: string, raw: RawRecord, headers: Headers): OutgoingMessage {
+  return { topic, partition: raw.assignment.at.partition, key: raw.key, value: raw.value, headers }
+}
