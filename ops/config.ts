@@ -70,7 +70,12 @@ export const defaults = {
     /** Pages fetched at once by one process, over all hosts; per host it is one at a time unless the host is allowed by name. */
     maxInFlight: 8,
     hostDelayMs: 250,
+    /** Above the longest fetch (60 s in all): a crash means that the page is fetched again after it. */
     leaseMs: 90_000,
+    /** Other instances admit work without telling us: look this often. */
+    pollMs: 500,
+    /** Waits before a failed fetch's attempts 2, 3, 4. */
+    retryDelaysMs: [2_000, 15_000, 120_000],
     userAgent: 'sluice/0.1 (+https://github.com/sluice/sluice)',
   },
 } as const
@@ -82,7 +87,10 @@ const HOSTED_MODEL = { model: 'text-embedding-3-small', dimensions: 1536 }
 const positive = z.coerce.number().int().positive()
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
 const environment = z.object({
-  KAFKA_BROKERS: z.string().regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port[,host:port…]').optional(),
+  KAFKA_BROKERS: z
+    .string()
+    .regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'must be host:port[,host:port…]')
+    .optional(),
   KAFKA_SSL: flag.optional(),
   KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
   KAFKA_USERNAME: z.string().optional(),
@@ -102,14 +110,22 @@ const environment = z.object({
   DATABASE_MAX_IN_FLIGHT: positive.optional(),
   CRAWL_ALLOW_HOSTS: z
     .string()
-    .transform((text) => text.split(',').map((host) => host.trim().toLowerCase()).filter(Boolean))
+    .transform((text) =>
+      text
+        .split(',')
+        .map((host) => host.trim().toLowerCase())
+        .filter(Boolean),
+    )
     .optional(),
   ADMIN_HOST: z.string().optional(),
   ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).optional(),
   SLUICE_DATA_DIR: z.string().optional(),
-  SLUICE_TOPIC_PREFIX: z.string().regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, . _ - only').optional(),
+  SLUICE_TOPIC_PREFIX: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]*$/, 'may hold letters, digits, . _ - only')
+    .optional(),
   SLUICE_PARTITIONS: positive.max(1000).optional(),
 })
 
@@ -157,9 +173,12 @@ const isLoopback = (host: string) => host === 'localhost' || host === '::1' || h
 function derive(env: Environment) {
   const hosted = env.OPENAI_API_KEY !== undefined || env.OPENAI_BASE_URL !== undefined
   const model = hosted ? HOSTED_MODEL : OFFLINE_MODEL
+  const dataDir = resolve(env.SLUICE_DATA_DIR ?? join(import.meta.dirname, '..', '.sluice'))
   return {
     ...defaults,
-    dataDir: resolve(env.SLUICE_DATA_DIR ?? join(import.meta.dirname, '..', '.sluice')),
+    dataDir,
+    /** Downloads of the embedded parts; the demo and tests have data folders of their own and share these. */
+    libDir: join(dataDir, 'lib'),
     logLevel: env.LOG_LEVEL ?? ('info' as const),
     topicPrefix: env.SLUICE_TOPIC_PREFIX ?? '',
     partitions: env.SLUICE_PARTITIONS,

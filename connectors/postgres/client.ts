@@ -25,10 +25,10 @@ export function createPostgres(settings: PostgresSettings, dimensions: number): 
       idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs,
       keepAlive: true,
       application_name: 'sluice',
-    },
+    } as Knex.PgConnectionConfig, // knex' type lacks lock_timeout, which node-postgres knows
     acquireConnectionTimeout: settings.connectTimeoutMs * 2,
     // min 0: an idle stage holds no connection, and a dead one is not kept.
     pool: { min: 0, max: settings.poolMax, idleTimeoutMillis: 30_000 },
     userParams: { dimensions },
-  })
+  } as Knex.Config) // its type lacks userParams, which knex documents
 }

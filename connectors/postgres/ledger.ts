@@ -28,7 +28,11 @@ export async function claimPartitions(
 }
 
 /** Forward only. @throws Fenced when a partition was claimed by another member since: the transaction must roll back. */
-export async function advanceLedger(trx: Knex, group: string, positions: readonly LedgerPosition[]): Promise<void> {
+export async function advanceLedger(
+  trx: Knex.Transaction,
+  group: string,
+  positions: readonly LedgerPosition[],
+): Promise<void> {
   if (positions.length === 0) return
   const { rowCount } = await trx.raw(
     `update stage_offsets s set next_offset = greatest(s.next_offset, p.next_offset), updated_at = now()

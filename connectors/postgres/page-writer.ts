@@ -11,7 +11,7 @@ const pageKey = (tenantId: string, sourceId: string) => `${tenantId}\u0000${sour
 const keyOf = ({ tenantId, sourceId }: PageWrite) => pageKey(tenantId, sourceId)
 
 /** @returns one result a write, in the order given. */
-export async function writePages(trx: Knex, writes: readonly PageWrite[]): Promise<WriteResult[]> {
+export async function writePages(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<WriteResult[]> {
   // Locks in key order over the batch, else two batches that overlap in opposite order deadlock.
   const ordered = [...writes].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
   const deleted = await deletedTenants(trx, ordered)
@@ -44,7 +44,7 @@ function stateOf(page: PageWrite | SourceState): SourceState {
 }
 
 /** A deleted tenant keeps its row as a tombstone, so that records still in Kafka do not bring it back. */
-async function deletedTenants(trx: Knex, writes: readonly PageWrite[]): Promise<Set<string>> {
+async function deletedTenants(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<Set<string>> {
   const ids = [...new Set(writes.map(({ tenantId }) => tenantId))]
   await trx('tenants')
     .insert(ids.map((id) => ({ id })))
@@ -54,7 +54,7 @@ async function deletedTenants(trx: Knex, writes: readonly PageWrite[]): Promise<
   return new Set(rows.map(({ id }: { id: string }) => id))
 }
 
-async function lockSources(trx: Knex, writes: readonly PageWrite[]): Promise<Map<string, SourceState>> {
+async function lockSources(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<Map<string, SourceState>> {
   if (writes.length === 0) return new Map()
   const unique = [...new Map(writes.map((write) => [keyOf(write), write])).values()]
   // A new page gets a row of version -1 to lock: every real version is newer.
@@ -119,7 +119,7 @@ function sourceColumns(write: PageWrite) {
 }
 
 /** Deletes what is not of the new sets, inserts what is missing, and stamps what stays with the new version. */
-async function replaceRows(trx: Knex, writes: readonly PageWrite[]): Promise<Map<PageWrite, WriteResult>> {
+async function replaceRows(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<Map<PageWrite, WriteResult>> {
   if (writes.length === 0) return new Map()
   const rows = writes.flatMap((write) => write.rows.map((row) => knowledgeRow(trx, write, row)))
   const deleted = await deleteOthers(trx, writes, rows)
@@ -148,7 +148,7 @@ async function replaceRows(trx: Knex, writes: readonly PageWrite[]): Promise<Map
   )
 }
 
-function knowledgeRow(trx: Knex, write: PageWrite, row: ChunkRow) {
+function knowledgeRow(trx: Knex.Transaction, write: PageWrite, row: ChunkRow) {
   const id = (index: number) => chunkId(write.sourceId, write.chunkType, index)
   return {
     id: id(row.chunkIndex),
@@ -171,7 +171,7 @@ function knowledgeRow(trx: Knex, write: PageWrite, row: ChunkRow) {
 }
 type KnowledgeRow = ReturnType<typeof knowledgeRow>
 
-async function deleteOthers(trx: Knex, writes: readonly PageWrite[], rows: readonly KnowledgeRow[]) {
+async function deleteOthers(trx: Knex.Transaction, writes: readonly PageWrite[], rows: readonly KnowledgeRow[]) {
   const { rows: gone } = await trx.raw(
     `delete from tenant_knowledge k
      using unnest(?::text[], ?::uuid[]) as page (tenant_id, source_id)
@@ -189,7 +189,7 @@ async function deleteOthers(trx: Knex, writes: readonly PageWrite[], rows: reado
       rows.map((row) => row.chunk_type),
       rows.map((row) => row.chunk_index),
       rows.map((row) => row.content_hash),
-      rows.map((row) => row.parent_id),
+      rows.map((row) => row.parent_id) as string[],
       rows.map((row) => row.embedding_model),
     ],
   )
@@ -197,7 +197,7 @@ async function deleteOthers(trx: Knex, writes: readonly PageWrite[], rows: reado
 }
 
 /** Every row of a page carries its page's version; no indexed column changes, so the vector indexes are not touched. */
-async function stampKept(trx: Knex, writes: readonly PageWrite[]): Promise<void> {
+async function stampKept(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<void> {
   await trx.raw(
     `update tenant_knowledge k set source_version = page.version, chunker_version = page.chunker_version, metadata = page.metadata
      from unnest(?::text[], ?::uuid[], ?::bigint[], ?::int[], ?::jsonb[])
@@ -218,7 +218,7 @@ const pageArrays = (writes: readonly PageWrite[]): [string[], string[]] => [
 ]
 
 /** Rows in the order of the unique key: DO NOTHING deadlocks too when two batches insert in opposite orders. */
-async function insertRows(trx: Knex, rows: readonly KnowledgeRow[]): Promise<Map<string, number>> {
+async function insertRows(trx: Knex.Transaction, rows: readonly KnowledgeRow[]): Promise<Map<string, number>> {
   if (rows.length === 0) return new Map()
   const key = (row: KnowledgeRow) => [row.tenant_id, row.source_id, row.chunk_type] as const
   const sorted = [...rows].sort((a, b) => compare(key(a), key(b)) || a.chunk_index - b.chunk_index)
@@ -246,7 +246,7 @@ function countByPage(rows: readonly { tenant_id: string; source_id: string }[]):
 }
 
 /** What was bought from the embeddings API, per tenant; in key order, as every lock is. */
-async function countTokens(trx: Knex, writes: readonly PageWrite[]): Promise<void> {
+async function countTokens(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<void> {
   const bought = new Map<string, number>()
   for (const { tenantId, tokensBought } of writes) bought.set(tenantId, (bought.get(tenantId) ?? 0) + tokensBought)
   const tenants = [...bought].filter(([, tokens]) => tokens > 0).sort(([a], [b]) => (a < b ? -1 : 1))

@@ -6,3 +6,5 @@ const configs: Readonly<Record<string, string>> = {
 } // prettier-ignore
 
 export const searchConfig = (language: string): string => configs[language.toLowerCase().split('-')[0]!] ?? 'simple'
+
+export const searchConfigs: ReadonlySet<string> = new Set([...Object.values(configs), 'simple'])

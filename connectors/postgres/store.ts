@@ -49,7 +49,7 @@ export function createStore(db: Knex): KnowledgeStore {
   }
 }
 
-async function applyWrites(trx: Knex, writes: readonly StoreWrite[]): Promise<WriteResult[]> {
+async function applyWrites(trx: Knex.Transaction, writes: readonly StoreWrite[]): Promise<WriteResult[]> {
   const isPage = (write: StoreWrite): write is PageWrite => write.type === 'page'
   const pages = writes.filter(isPage)
   const pageResults = pages.length > 0 ? await writePages(trx, pages) : []

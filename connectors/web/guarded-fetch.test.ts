@@ -135,7 +135,7 @@ t.test('redirects into private space are refused at the hop', async (t) => {
     http((req, res) => res.writeHead(302, { location: targets[Number(req.url!.slice(1))] }).end()),
   )
   for (const index of targets.keys())
-    await t.rejects(fetch(`${origin}/${index}`), { code: 'fetch_refused' }, targets[index])
+    await t.rejects(fetch(`${origin}/${index}`), { code: 'fetch_refused' }, String(targets[index]))
 })
 
 t.test('a redirect loop ends after five hops', async (t) => {

@@ -44,11 +44,11 @@ export function createRobots(options: RobotsOptions): Robots {
       () => 'unreachable' as const,
     )
 
-  async function check(url: string): Promise<RobotsVerdict> {
+  async function check(url: string, signal?: AbortSignal): Promise<RobotsVerdict> {
     const parsed = new URL(url)
     if (parsed.pathname === '/robots.txt') return { allowed: true, crawlDelayMs: 0 }
     const entry = entryFor(parsed.origin)
-    const policy = await entry.policy
+    const policy = await unlessAborted(entry.policy, signal)
     if (policy === 'allow') return { allowed: true, crawlDelayMs: 0 }
     if (policy === 'unreachable')
       return { allowed: false, crawlDelayMs: 0, retryAfterMs: Math.max(0, entry.expiresAtMs - clock.now()) }
@@ -62,4 +62,14 @@ export function createRobots(options: RobotsOptions): Robots {
 function policyOf({ status, body }: FetchResponse, userAgent: string): Policy {
   if (status >= 200 && status < 300) return { rules: parseRobots(body.toString('utf8'), userAgent) }
   return status >= 400 && status < 500 && status !== 429 ? 'allow' : 'unreachable'
+}
+
+/** Leaves the wait, not the work: others may be waiting for the same answer. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise
+  signal.throwIfAborted()
+  const { promise: stopped, reject } = Promise.withResolvers<never>()
+  const stop = () => reject(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  return Promise.race([promise, stopped]).finally(() => signal.removeEventListener('abort', stop))
 }

@@ -102,7 +102,7 @@ export function featuresOf(segments: readonly Segment[], page: PageFacts): Featu
     before += segment.mass
     return values
   })
-  return own.map((values, index) => withNeighbours(values, own, index))
+  return own.map((values, index) => withProducts(withNeighbours(values, own, index)))
 }
 
 function ownFeatures(segment: Segment, inArticle: number): Features {
@@ -179,4 +179,13 @@ function withNeighbours(values: Features, all: readonly Features[], index: numbe
       result[`${name}:${feature}`] = sum / offsets.length
     }
   return result
+}
+
+/** A linear model cannot say "trust Readability where it took most of the page"; these products can. */
+const PAGE_FEATURES = ['pageArticle', 'pageLinks', 'pageMass', 'product'] as const
+const SEGMENT_FEATURES = 'article article1 article2 article3 links1 links2 mean1 mean2 length alike'.split(' ')
+function withProducts(values: Features): Features {
+  for (const page of PAGE_FEATURES)
+    for (const name of SEGMENT_FEATURES) values[`${page}*${name}`] = (values[page] ?? 0) * (values[name] ?? 0)
+  return values
 }

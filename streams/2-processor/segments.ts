@@ -11,7 +11,6 @@ export interface Box {
   readonly tag: string
   /** Class, id, role and item type, lower-cased, as the features read them. */
   readonly label: string
-  readonly index: number
   mass: number
   linkMass: number
   segments: number
@@ -58,7 +57,6 @@ interface Context {
 export function segmentsOf(root: Element): Segment[] {
   const segments: Segment[] = []
   let groups = 0
-  let boxes = 0
   let text = ''
   let linkMass = 0
   let pieces: string[] = []
@@ -66,11 +64,9 @@ export function segmentsOf(root: Element): Segment[] {
   const newBox = (element: Element, parent: Box | null): Box => {
     const tag = element.localName
     const label = labelOf(element)
-    if (parent) {
-      const sign = `${tag}.${element.getAttribute('class') ?? ''}`
-      parent.alike.set(sign, (parent.alike.get(sign) ?? 0) + 1)
-    }
-    return { parent, tag, label, index: boxes++, mass: 0, linkMass: 0, segments: 0, alike: new Map() }
+    const sign = `${tag}.${(element.getAttribute('class') ?? '').replace(/\d+/g, '')}`
+    parent?.alike.set(sign, (parent.alike.get(sign) ?? 0) + 1)
+    return { parent, tag, label, mass: 0, linkMass: 0, segments: 0, alike: new Map() }
   }
   const add = (segment: Omit<Segment, 'mass' | 'linkMass' | 'pieces'>) => {
     const own = mass(segment.text)

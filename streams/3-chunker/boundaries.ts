@@ -18,7 +18,7 @@ export function sentences(text: string): number[] {
 
 export const words = (text: string): number[] => windowed(wordSegmenter, text)
 
-export const lines = (text: string): number[] => after(text, /\n+/g)
+export const lines = (text: string): number[] => after(text, /(?:\r?\n)+/g)
 export const spaces = (text: string): number[] => after(text, /\s+/g)
 /** After a comma, colon, semicolon or dash of any script; inside numbers (1,000) and names (a:b) it is none. */
 export const clauses = (text: string): number[] => after(text, /[,;:،؛–—](?=\s)\s*|[，；：、。！？]+\s*/g)

@@ -58,7 +58,7 @@ export function unitsOf({ text, spans }: Layout, limit: number): Unit[] {
     let header: Unit | null = null
     for (const part of partsOf(text, span, limit, entryCost(text, previous, span))) {
       const tokens = countTokens(text.slice(part.start > span.start ? end : part.start, part.end))
-      const unit = { ...part, tokens, path: titles, heading: span.kind === 'HEADING', header }
+      const unit: Unit = { ...part, tokens, path: titles, heading: span.kind === 'HEADING', header }
       units.push(unit)
       if (span.kind === 'TABLE' && header === null && tokens <= limit / 4) header = unit
       end = part.end
@@ -81,19 +81,31 @@ function entryCost(text: string, previous: Span | undefined, span: Span): number
 
 function partsOf(text: string, span: Span, limit: number, entry: number): Part[] {
   const whole = { start: span.start, end: span.end, cut: entry }
-  if (span.kind === 'LIST' || span.kind === 'TABLE' || span.kind === 'CODE')
-    return divide(text, whole, lines, (at) => lineCost(text, span, at), true).flatMap((part) => fit(text, part, limit, 0))
+  if (span.kind === 'LIST' || span.kind === 'TABLE' || span.kind === 'CODE') {
+    const parts = divide(text, whole, lines, (at) => lineCost(text, span, at), true)
+    if (span.kind === 'TABLE') joinHeader(text, parts)
+    return parts.flatMap((part) => fit(text, part, limit, 0))
+  }
   // A block that fills no third of a chunk is never worth cutting.
   const tokens = whole.end - whole.start > limit * 3 ? limit : countTokens(text.slice(whole.start, whole.end))
   if (tokens <= limit / 3) return [whole]
   return divide(text, whole, sentences, () => CUT.sentence).flatMap((part) => fit(text, part, limit, 1))
 }
 
+/** A header row keeps the row of dashes below it (Markdown) and at least one row of data. */
+function joinHeader(text: string, parts: Part[]): void {
+  const [header, ruler] = parts
+  if (header && ruler && /^[\s|:+-]+$/.test(text.slice(ruler.start, ruler.end)))
+    parts.splice(0, 2, { ...header, end: ruler.end })
+  const row = parts[1]
+  if (row) parts[1] = { ...row, cut: CUT.afterHeading }
+}
+
 function lineCost(text: string, span: Span, at: number): number {
   const indented = /[^\S\n]/.test(text[at] ?? '')
   if (span.kind === 'TABLE') return CUT.row
   if (span.kind === 'LIST') return indented ? CUT.nestedItem : CUT.item
-  if (text[at - 2] === '\n') return CUT.codeParagraph
+  if (/\n\r?\n$/.test(text.slice(at - 3, at))) return CUT.codeParagraph
   return indented ? CUT.indentedLine : CUT.codeLine
 }
 

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { crawlState, emitCrawl } from '../crawls.ts'
+import type { CrawlState, CrawlWish } from '../crawls.ts'
+import type { Services } from '../services.ts'
+import { note, printRows } from './output.ts'
+import type { Output } from './output.ts'
+import { withServices } from './with-services.ts'
+
+interface Options extends Output, Omit<CrawlWish, 'urls'> {
+  readonly wait?: boolean | undefined
+}
+
+const POLL_MS = 500
+/** After this long without a crawler taking the request, say so. */
+const NOBODY_MS = 15_000
+
+/** `sluice crawl`. Exit 1 when --wait ends with pages that failed. */
+export async function crawl(urls: readonly string[], options: Options): Promise<void> {
+  await withServices(['kafka', 'registry', ...(options.wait ? (['postgres'] as const) : [])], async (services) => {
+    const crawlId = await emitCrawl(services, { ...options, urls })
+    if (!options.wait) {
+      printRows([{ tenant: options.tenant, crawlId }], options, () => `asked for crawl ${crawlId}`)
+      return
+    }
+    const end = await watch(services, options.tenant, crawlId)
+    const { admitted, fetched, gone, unchanged, skipped, failed } = end.job!
+    const result = { tenant: options.tenant, crawlId, admitted, fetched, gone, unchanged, skipped, failed }
+    printRows([result], options, () => `${describe(end)}\nsearchable: sluice search --tenant ${options.tenant} "…"`)
+    if (failed > 0) process.exitCode = 1
+  })
+}
+
+async function watch(services: Services, tenant: string, crawlId: string): Promise<CrawlState> {
+  const admin = services.kafka('watch').admin()
+  await admin.connect()
+  try {
+    const startedMs = Date.now()
+    let told = ''
+    let warned = false
+    for (;;) {
+      const state = await crawlState(services, admin, tenant, crawlId)
+      const line = describe(state)
+      if (line !== told) note(line)
+      told = line
+      if (state.searchable) return state
+      if (!warned && state.job === undefined && Date.now() - startedMs > NOBODY_MS) {
+        warned = true
+        note('no crawler has taken the request yet: is one running? (`sluice up`, or `sluice run crawler`)')
+      }
+      await sleep(POLL_MS)
+    }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+function describe({ job, toProcess, toChunk }: CrawlState): string {
+  if (job === undefined) return 'waiting for a crawler'
+  const { admitted, fetched, gone, unchanged, skipped, failed } = job
+  const parts = [
+    `${fetched} fetched`,
+    `${gone} gone`,
+    `${unchanged} unchanged`,
+    `${skipped} skipped`,
+    `${failed} failed`,
+  ]
+  return `${admitted} pages: ${parts.join(', ')}; ${toProcess} to process, ${toChunk} to chunk`
+}

@@ -1,0 +1,130 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { stageNames } from '../../streams/topology.ts'
+import { bringUp, demoDataDir } from '../bring-up.ts'
+import { readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import { crawlState, emitCrawl } from '../crawls.ts'
+import type { CrawlState, CrawlWish } from '../crawls.ts'
+import { lockFolder } from '../embedded/lock.ts'
+import { foreground } from '../foreground.ts'
+import type { Life } from '../foreground.ts'
+import { createLogger } from '../logger.ts'
+import { startPipeline } from '../pipeline.ts'
+import { createProgress } from '../progress.ts'
+import { sampleQuestions, startSampleSite } from '../sample-site/site.ts'
+import type { Services } from '../services.ts'
+import { createTally } from '../tally.ts'
+import type { Tally } from '../tally.ts'
+import { printSummary } from './demo-summary.ts'
+import type { Crawl } from './demo-summary.ts'
+import { note, paint } from './output.ts'
+import type { Output } from './output.ts'
+import { startupReport } from './startup-report.ts'
+
+interface Options extends Output {
+  readonly keep?: boolean
+  readonly maxPages?: number
+}
+
+const POLL_MS = 200
+/** The tenant that owns a person's own pages. */
+const OWN_TENANT = 'demo'
+
+/** `sluice demo`: from nothing to answers, in one terminal. */
+export function demo(urls: readonly string[], options: Options): Promise<never> {
+  const base = readConfig()
+  const startedMs = Date.now()
+  return foreground(
+    async (life) => {
+      note(paint('bold', 'sluice demo: web pages → Kafka → searchable chunks in Postgres'))
+      const { wishes, allowHosts } = await findPages(urls, options, life)
+      const config = demoConfig(base, allowHosts)
+      await emptyFolder(config.dataDir)
+      // Records that fail are the demo's subject too, but in its summary, not between its progress lines.
+      const logger = createLogger(base.logLevel === 'info' ? 'error' : base.logLevel)
+      const services = await bringUp(config, life, logger, startupReport())
+      const tally = createTally()
+      const pipeline = await startPipeline(stageNames, { services, observer: tally.observer, onFatal: life.fail })
+      life.defer('stages', pipeline.stop)
+      const crawls = await crawlAll(services, wishes, tally)
+      await printSummary({
+        services,
+        tally,
+        crawls,
+        questions: urls.length === 0 ? sampleQuestions : [],
+        startedMs,
+        json: options.json,
+      })
+      if (!options.keep) return
+      note(
+        `\n${paint('green', 'still up')} until Ctrl-C; in another terminal: SLUICE_DATA_DIR=${config.dataDir} npx sluice …`,
+      )
+      await life.stopped
+    },
+    { codeOnSignal: options.keep ? 0 : 130 },
+  )
+}
+
+/** The person's URLs for one tenant, or the sample site for its three. */
+async function findPages(urls: readonly string[], { maxPages }: Options, life: Life) {
+  if (urls.length > 0) return { wishes: [{ tenant: OWN_TENANT, urls, maxPages }], allowHosts: [] }
+  const site = await startSampleSite({})
+  life.defer('sample site', site.close)
+  const wishes: CrawlWish[] = site.tenants.map(({ tenant, url }) => ({ tenant, urls: [url], maxPages }))
+  return { wishes, allowHosts: site.tenants.map(({ url }) => new URL(url).host) }
+}
+
+/** Loopback is refused to the crawler; the sample site's own host:port is the one exception the demo makes by itself. */
+function demoConfig(base: Config, allowHosts: readonly string[]): Config {
+  return {
+    ...base,
+    dataDir: demoDataDir(base),
+    crawler: { ...base.crawler, allowHosts: [...base.crawler.allowHosts, ...allowHosts] },
+  }
+}
+
+/** Each demo starts from nothing; one that is still running keeps its folder. */
+async function emptyFolder(dataDir: string): Promise<void> {
+  await mkdir(dataDir, { recursive: true })
+  const release = lockFolder(dataDir)
+  try {
+    await rm(dataDir, { recursive: true, force: true })
+  } finally {
+    release()
+  }
+}
+
+async function crawlAll(services: Services, wishes: readonly CrawlWish[], tally: Tally): Promise<Crawl[]> {
+  note('')
+  const progress = createProgress()
+  const admin = services.kafka('demo').admin()
+  await admin.connect()
+  try {
+    const ids = await Promise.all(wishes.map((wish) => emitCrawl(services, wish)))
+    for (;;) {
+      const states = await Promise.all(wishes.map(({ tenant }, i) => crawlState(services, admin, tenant, ids[i]!)))
+      progress.show(stageCounts(states, tally))
+      if (states.every(({ searchable }) => searchable)) {
+        progress.end()
+        return wishes.map(({ tenant }, i) => ({ tenant, job: states[i]!.job! }))
+      }
+      await sleep(POLL_MS)
+    }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+function stageCounts(states: readonly CrawlState[], tally: Tally) {
+  const admitted = states.reduce((sum, { job }) => sum + (job?.admitted ?? 0), 0)
+  const published = ['fetched', 'gone'].reduce(
+    (sum, outcome) => sum + (tally.stage('crawler').outcomes[outcome] ?? 0),
+    0,
+  )
+  return [
+    { name: 'crawled', done: tally.stage('crawler').count, total: admitted },
+    { name: 'processed', done: tally.stage('processor').count, total: published },
+    { name: 'searchable', done: tally.stage('chunker').count, total: published },
+  ]
+}

@@ -1,0 +1,26 @@
+import { migrateDown, migrateUp, migrationStatus } from '../../connectors/postgres/migrate.ts'
+import { withPostgres } from './with-services.ts'
+import { printRows } from './output.ts'
+import type { Output } from './output.ts'
+
+interface Row {
+  migration: string
+  state: 'applied' | 'reverted' | 'done' | 'pending'
+}
+
+/** `sluice migrate up|down|status`. */
+export async function migrate(what: 'up' | 'down' | 'status', options: Output & { all?: boolean }): Promise<void> {
+  const rows = await withPostgres(async (db): Promise<Row[]> => {
+    if (what === 'up') return (await migrateUp(db)).map((migration) => ({ migration, state: 'applied' }))
+    if (what === 'down')
+      return (await migrateDown(db, options.all)).map((migration) => ({ migration, state: 'reverted' }))
+    const { done, pending } = await migrationStatus(db)
+    if (pending.length > 0) process.exitCode = 1
+    return [
+      ...done.map((migration) => ({ migration, state: 'done' as const })),
+      ...pending.map((migration) => ({ migration, state: 'pending' as const })),
+    ]
+  })
+  if (rows.length === 0 && !options.json) console.log(what === 'down' ? 'nothing to take back' : 'up to date')
+  printRows(rows, options, ({ migration, state }: Row) => `${state.padEnd(9)} ${migration}`)
+}

@@ -1,0 +1,33 @@
+import type { StageName } from '../../streams/topology.ts'
+import { UserError } from '../../streams/errors.ts'
+import { readConfig } from '../config.ts'
+import { connected } from '../endpoints.ts'
+import { foreground } from '../foreground.ts'
+import { createLogger } from '../logger.ts'
+import { startPipeline } from '../pipeline.ts'
+import { createServices } from '../services.ts'
+
+/** `sluice run STAGE…`: nothing embedded, nothing migrated; missing topics are an error that names the command. */
+export function run(names: readonly StageName[]): Promise<never> {
+  const config = readConfig()
+  const logger = createLogger(config.logLevel, { stages: names.join(',') })
+  return foreground(
+    async (life) => {
+      const services = createServices(connected(config, ['kafka', 'registry', 'postgres', 'embeddings']), logger)
+      life.defer('connections', services.close)
+      const missing = (await services.applyTopics(false)).filter(({ state }) => state === 'missing')
+      if (missing.length > 0)
+        throw new UserError(
+          `topics are missing: ${missing.map(({ name }) => name).join(', ')}`,
+          'Run `sluice topics apply`.',
+        )
+      const pipeline = await startPipeline(names, { services, observer: {}, onFatal: life.fail })
+      life.defer('stages', async () => {
+        if (!(await pipeline.stop())) process.exitCode = 1
+      })
+      logger.info({ stages: names }, 'running')
+      await life.stopped
+    },
+    { codeOnSignal: 0 },
+  )
+}

@@ -1,0 +1,26 @@
+import { stageNames } from '../../streams/topology.ts'
+import { bringUp } from '../bring-up.ts'
+import { readConfig } from '../config.ts'
+import { foreground } from '../foreground.ts'
+import { createLogger } from '../logger.ts'
+import { startPipeline } from '../pipeline.ts'
+import { paint, note } from './output.ts'
+import { startupReport } from './startup-report.ts'
+
+/** `sluice up`: everything in this process and its children, until Ctrl-C. */
+export function up(): Promise<never> {
+  const config = readConfig()
+  return foreground(
+    async (life) => {
+      const logger = createLogger(config.logLevel)
+      const services = await bringUp(config, life, logger, startupReport())
+      const pipeline = await startPipeline(stageNames, { services, observer: {}, onFatal: life.fail })
+      life.defer('stages', pipeline.stop)
+      note(`${paint('green', 'up')}: crawler, processor and chunker run; Ctrl-C ends. In another terminal:`)
+      note('  npx sluice crawl --tenant acme https://example.com/ --wait')
+      note('  npx sluice search --tenant acme "your question"')
+      await life.stopped
+    },
+    { codeOnSignal: 0 },
+  )
+}

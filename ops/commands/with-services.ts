@@ -1,0 +1,42 @@
+/** Short-lived commands: read the settings, find the services, do one thing, close everything. */
+import type { Knex } from 'knex'
+import { createPostgres } from '../../connectors/postgres/client.ts'
+import { classifyPostgres } from '../../connectors/postgres/errors.ts'
+import { UserError } from '../../streams/errors.ts'
+import { readConfig } from '../config.ts'
+import { connected } from '../endpoints.ts'
+import type { Part } from '../endpoints.ts'
+import { createLogger } from '../logger.ts'
+import { createServices } from '../services.ts'
+import type { Services } from '../services.ts'
+
+export async function withServices<T>(needs: readonly Part[], work: (services: Services) => Promise<T>): Promise<T> {
+  const config = readConfig()
+  // A command's own messages are for people; logs of its clients only when something is wrong.
+  const level = config.logLevel === 'info' ? 'error' : config.logLevel
+  const services = createServices(connected(config, needs), createLogger(level))
+  try {
+    return await work(services)
+  } finally {
+    await services.close()
+  }
+}
+
+/** Migrations may build an index for hours: no statement timeout. */
+export async function withPostgres<T>(work: (db: Knex) => Promise<T>): Promise<T> {
+  const config = connected(readConfig(), ['postgres'])
+  const db = createPostgres({ ...config.postgres, ...unhurried }, config.embeddings.dimensions)
+  try {
+    return await work(db)
+  } catch (error) {
+    const cause = classifyPostgres(error)
+    throw new UserError(
+      cause.message,
+      'Is DATABASE_URL right, and is the server up? `sluice doctor` looks at everything.',
+    )
+  } finally {
+    await db.destroy()
+  }
+}
+
+const unhurried = { statementTimeoutMs: 0, lockTimeoutMs: 60_000, idleInTransactionTimeoutMs: 0 }

@@ -1,0 +1,164 @@
+/** What `sluice doctor` looks at: each dependency, then each invariant that can be checked from outside. */
+import type { Admin } from 'kafkajs'
+import { uniqueIndexProblem } from '../../connectors/postgres/index-check.ts'
+import { migrationStatus } from '../../connectors/postgres/migrate.ts'
+import { stageLag } from '../lag.ts'
+import { errorMessage } from '../../streams/errors.ts'
+import { stageNames, topology } from '../../streams/topology.ts'
+import type { Services } from '../services.ts'
+
+export interface Finding {
+  readonly check: string
+  readonly state: 'ok' | 'warn' | 'bad'
+  readonly detail: string
+  /** What to do. */
+  readonly hint?: string
+}
+
+type Check = (services: Services) => Promise<Omit<Finding, 'check'>>
+const ok = (detail: string) => ({ state: 'ok', detail }) as const
+const bad = (detail: string, hint: string) => ({ state: 'bad', detail, hint }) as const
+
+/** Before 0.8.6 a vacuum, or an insert beside one, could corrupt an HNSW index (pgvector's changelog). */
+const PGVECTOR_SAFE = [0, 8, 6]
+const MAX_CLOCK_SKEW_MS = 5_000
+
+const checks: Record<string, Check> = {
+  kafka: async (services) =>
+    withAdmin(services, async (admin) => {
+      const { brokers } = await admin.describeCluster()
+      return ok(`${brokers.length} broker(s): ${brokers.map(({ host, port }) => `${host}:${port}`).join(', ')}`)
+    }),
+  topics: async ({ applyTopics }) => {
+    const wrong = (await applyTopics(false)).filter(({ state }) => state !== 'ok')
+    if (wrong.length === 0) return ok('as declared')
+    const list = wrong.map(({ name, state, differences }) => `${name} ${state} ${differences.join('; ')}`.trim())
+    return bad(
+      list.join(', '),
+      'Missing ones: `sluice topics apply`. Others: change them with Kafka’s own tools, or the declaration.',
+    )
+  },
+  'schema registry': async ({ codec }) => {
+    await codec.register()
+    return ok('all schemas registered and compatible')
+  },
+  postgres: async ({ db }) => {
+    const { rows } = await db.raw('select version() as version')
+    return ok(String(rows[0].version).split(' ').slice(0, 2).join(' '))
+  },
+  pgvector: async ({ db }) => {
+    const { rows } = await db.raw(`select extversion from pg_extension where extname = 'vector'`)
+    const version = rows[0]?.extversion as string | undefined
+    if (!version)
+      return bad('the extension is not installed', 'Install pgvector on the server, then `sluice migrate up`.')
+    if (!isOlder(version, PGVECTOR_SAFE)) return ok(version)
+    return {
+      state: 'warn',
+      detail: `${version} has index corruption bugs that 0.8.6 fixed`,
+      hint: 'Upgrade pgvector, then REINDEX.',
+    }
+  },
+  migrations: async ({ db }) => {
+    const { pending } = await migrationStatus(db)
+    return pending.length === 0 ? ok('up to date') : bad(`pending: ${pending.join(', ')}`, 'Run `sluice migrate up`.')
+  },
+  'unique index': async ({ db }) => {
+    const problem = await uniqueIndexProblem(db)
+    return problem
+      ? bad(problem, 'The chunker refuses to start: `sluice migrate up`.')
+      : ok('valid, as the migration makes it')
+  },
+  dimensions: async ({ db, config }) => {
+    const { rows } = await db.raw(
+      `select format_type(atttypid, atttypmod) as type from pg_attribute
+       where attrelid = 'tenant_knowledge'::regclass and attname = 'embedding'`,
+    )
+    const expected = `halfvec(${config.embeddings.dimensions})`
+    return rows[0]?.type === expected
+      ? ok(expected)
+      : bad(
+          `the column is ${rows[0]?.type}, the settings say ${expected}`,
+          'Set EMBEDDING_DIMENSIONS to the column’s, or migrate to a new column.',
+        )
+  },
+  embeddings: async ({ embeddings, config }) => {
+    await embeddings.embedQuery('doctor', 'Is this thing on?', AbortSignal.timeout(10_000))
+    return ok(`${config.embeddings.model}, ${config.embeddings.dimensions} dimensions`)
+  },
+  'committed ≤ ledger': (services) =>
+    withAdmin(services, async (admin) => {
+      const ahead = (await Promise.all(stageNames.map((stage) => aheadOfLedger(services, admin, stage)))).flat()
+      return ahead.length === 0
+        ? ok('holds for every partition')
+        : bad(
+            `offsets are ahead of the rows: ${ahead.join(', ')}`,
+            'Postgres lost rows (a failover, a restored backup). Restart the stage: it goes back to the ledger by itself.',
+          )
+    }),
+  clocks: async ({ db }) => {
+    const before = Date.now()
+    const { rows } = await db.raw('select extract(epoch from clock_timestamp()) * 1000 as now')
+    const skewMs = Math.round(Number(rows[0].now) - (before + Date.now()) / 2)
+    return Math.abs(skewMs) <= MAX_CLOCK_SKEW_MS
+      ? ok(`this machine and Postgres differ by ${Math.abs(skewMs)} ms`)
+      : bad(
+          `this machine and Postgres differ by ${skewMs} ms`,
+          'Page versions are times: synchronise the clocks (NTP).',
+        )
+  },
+}
+
+async function aheadOfLedger(
+  { db, config }: Services,
+  admin: Admin,
+  stage: (typeof stageNames)[number],
+): Promise<string[]> {
+  if (!topology[stage].ledger) return []
+  const lag = await stageLag(admin, stage, config.topicPrefix)
+  const rows: { topic: string; partition: number; next_offset: string | null }[] = await db('stage_offsets')
+    .where({ consumer_group: config.topicPrefix + topology[stage].group })
+    .select('topic', 'partition', 'next_offset')
+  const ledger = new Map(rows.map((row) => [`${row.topic}/${row.partition}`, row.next_offset]))
+  return lag.flatMap(({ topic, partition, committed }) => {
+    const next = ledger.get(`${topic}/${partition}`)
+    return next != null && committed !== null && committed > BigInt(next)
+      ? [`${topic}/${partition} ${committed} > ${next}`]
+      : []
+  })
+}
+
+async function withAdmin<T>({ kafka }: Services, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka('doctor').admin()
+  try {
+    await admin.connect()
+    return await work(admin)
+  } finally {
+    await admin.disconnect().catch(() => {})
+  }
+}
+
+function isOlder(version: string, than: readonly number[]): boolean {
+  const parts = version.split('.').map(Number)
+  const at = than.findIndex((part, index) => (parts[index] ?? 0) !== part)
+  return at >= 0 && (parts[at] ?? 0) < than[at]!
+}
+
+const away: Record<string, string> = {
+  kafka: 'Is KAFKA_BROKERS right and reachable from here, and does the broker advertise an address that is?',
+  'schema registry':
+    'Is SCHEMA_REGISTRY_URL right (the Confluent API’s base) and the schema compatible with what is there?',
+  postgres: 'Is DATABASE_URL right, and is the server up?',
+  embeddings: 'Are OPENAI_BASE_URL, OPENAI_API_KEY and EMBEDDING_MODEL right?',
+}
+
+/** Every check runs, whatever the others say. */
+export async function checkUp(services: Services): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const [check, look] of Object.entries(checks)) {
+    const found = await look(services).catch((error: unknown) =>
+      bad(errorMessage(error), away[check] ?? 'See the lines above.'),
+    )
+    findings.push({ check, ...found })
+  }
+  return findings
+}

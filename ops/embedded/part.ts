@@ -1,0 +1,69 @@
+/** What the embedded parts have in common: start, ask until ready, and say why if that fails. */
+import { readFileSync, renameSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { UserError } from '../../streams/errors.ts'
+import { spawnGuarded, type Guarded, type GuardOptions } from './guard.ts'
+
+export type PartName = 'kafka' | 'registry' | 'postgres' | 'embeddings'
+
+export interface RunningPart {
+  readonly part: PartName
+  readonly pid: number
+  /** Settles when the process has ended, with how; never rejects. */
+  readonly exited: Promise<string>
+  stop(): Promise<void>
+}
+
+/** A JVM on a busy machine was ready after 12 s at worst; beyond this something is wrong. */
+const READY_TIMEOUT_MS = 90_000
+/** Between two asks; a refused loopback connection costs well under a millisecond. */
+const ASK_EVERY_MS = 50
+const TAIL_LINES = 15
+
+export interface StartOptions extends GuardOptions {
+  readonly part: string
+  /** One ask: true when the part does its work. Throwing means not yet. */
+  readonly isReady: (process: Guarded) => Promise<boolean>
+  readonly readyTimeoutMs?: number
+}
+
+/** Starts a process and waits until it answers. @throws UserError with the end of its log. */
+export async function startProcess(options: StartOptions): Promise<Guarded> {
+  keepOneOldLog(options.logFile)
+  const child = await spawnGuarded(options)
+  const deadline = AbortSignal.timeout(options.readyTimeoutMs ?? READY_TIMEOUT_MS)
+  while (!(await options.isReady(child).catch(() => false))) {
+    if (child.hasExited()) throw partError(options, `ended while starting (${await child.exited})`)
+    if (deadline.aborted) {
+      await child.stop()
+      throw partError(options, 'did not become ready in time')
+    }
+    await delay(ASK_EVERY_MS)
+  }
+  return child
+}
+
+/** The error of a part that is no longer there. */
+export const partError = ({ part, logFile }: { part: string; logFile: string }, what: string) =>
+  new UserError(`the embedded ${part} ${what}`, `the end of ${logFile}:\n${logTail(logFile)}`)
+
+/** Raised while starting because somebody else took the port between our choice and the part's bind. */
+export const isPortTaken = (error: unknown): boolean =>
+  error instanceof UserError && /address already in use|EADDRINUSE|seems to be in use|BindException/i.test(error.hint)
+
+function logTail(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
+  } catch (error) {
+    return `(cannot be read: ${(error as Error).message})`
+  }
+}
+
+/** Each start has a log of its own, the one before it stays: logs never grow over the restarts of a folder. */
+function keepOneOldLog(file: string): void {
+  try {
+    renameSync(file, `${file}.1`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}

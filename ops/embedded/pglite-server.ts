@@ -1,0 +1,44 @@
+/**
+ * PGlite with pgvector behind the PostgreSQL wire protocol: `node pglite-server.ts [--data-dir DIR] [--port N]`.
+ * Without a folder the database is in memory. Prints `{"port":N}` when ready; ends when its stdin ends, or on SIGTERM.
+ */
+import { parseArgs } from 'node:util'
+import { PGlite } from '@electric-sql/pglite'
+import { vector } from '@electric-sql/pglite-pgvector'
+import { startPgServer } from './pg-server.ts'
+
+const { values } = parseArgs({
+  options: {
+    'data-dir': { type: 'string' },
+    port: { type: 'string', default: '0' },
+    'max-connections': { type: 'string', default: '100' },
+    'idle-in-transaction-ms': { type: 'string', default: '60000' },
+  },
+})
+
+const db = await PGlite.create({
+  dataDir: values['data-dir'] ?? 'memory://',
+  extensions: { vector },
+})
+const server = await startPgServer({
+  db,
+  host: '127.0.0.1',
+  port: Number(values.port),
+  maxConnections: Number(values['max-connections']),
+  idleInTransactionMs: Number(values['idle-in-transaction-ms']),
+})
+
+let stopping = false
+async function stop() {
+  if (stopping) return
+  stopping = true
+  await server.stop()
+  // A checkpoint: the next start has no write-ahead log to replay.
+  await db.close()
+  process.exit(0)
+}
+process.on('SIGTERM', () => void stop())
+process.stdin.on('end', () => void stop()).on('error', () => void stop())
+process.stdin.resume()
+
+process.stdout.write(`${JSON.stringify({ port: server.port })}\n`)

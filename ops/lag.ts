@@ -1,0 +1,43 @@
+/** How far consumer groups are behind, by offsets. */
+import type { Admin } from 'kafkajs'
+import { retryTopic } from '../schemas/topics.ts'
+import { topology } from '../streams/topology.ts'
+import type { StageName } from '../streams/topology.ts'
+
+export interface PartitionLag {
+  readonly group: string
+  readonly topic: string
+  readonly partition: number
+  /** Next offset to process; null: nothing committed yet. */
+  readonly committed: bigint | null
+  readonly end: bigint
+  readonly lag: bigint
+}
+
+/** Lag of a stage's group over its topic and retry topic; `partition` narrows it down to one. */
+export async function stageLag(
+  admin: Admin,
+  stage: StageName,
+  prefix: string,
+  partition?: number,
+): Promise<PartitionLag[]> {
+  const edge = topology[stage]
+  const group = prefix + edge.group
+  const topics = [prefix + edge.from, prefix + retryTopic(edge.from)]
+  // Ends before commits: the other way round, what is committed in between would read as negative lag.
+  const ends = await Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic)))
+  const committed = await admin.fetchOffsets({ groupId: group, topics })
+  return topics.flatMap((topic, index) =>
+    ends[index]!.filter((entry) => partition === undefined || entry.partition === partition).map((entry) => {
+      const offset = committed
+        .find((one) => one.topic === topic)
+        ?.partitions.find((one) => one.partition === entry.partition)?.offset
+      const next = offset === undefined || BigInt(offset) < 0n ? null : BigInt(offset)
+      const end = BigInt(entry.high)
+      const behind = end - (next ?? BigInt(entry.low))
+      return { group, topic, partition: entry.partition, committed: next, end, lag: behind > 0n ? behind : 0n }
+    }),
+  )
+}
+
+export const totalLag = (rows: readonly PartitionLag[]): bigint => rows.reduce((sum, { lag }) => sum + lag, 0n)

@@ -1,0 +1,85 @@
+/** Connections to the outside, made once and closed together; the one place where settings become clients. */
+import type { Kafka } from 'kafkajs'
+import type { Knex } from 'knex'
+import { createEmbeddings } from '../connectors/embeddings/embeddings.ts'
+import type { Embeddings } from '../connectors/embeddings/embeddings.ts'
+import { createRequest } from '../connectors/embeddings/request.ts'
+import type { SendRequest } from '../connectors/embeddings/request.ts'
+import { createKafka } from '../connectors/kafka/client.ts'
+import { createProducer } from '../connectors/kafka/producer.ts'
+import type { CoalescingProducer } from '../connectors/kafka/producer.ts'
+import { applyTopics } from '../connectors/kafka/topics.ts'
+import type { TopicReport } from '../connectors/kafka/topics.ts'
+import { createPostgres } from '../connectors/postgres/client.ts'
+import { createStore } from '../connectors/postgres/store.ts'
+import type { KnowledgeStore } from '../connectors/postgres/store.ts'
+import { createCodec } from '../schemas/codec.ts'
+import type { Codec } from '../schemas/codec.ts'
+import { physicalTopics } from '../schemas/topics.ts'
+import type { Logger } from '../streams/runtime/ports.ts'
+import type { Connected } from './endpoints.ts'
+
+export interface Services {
+  readonly config: Connected
+  readonly logger: Logger
+  readonly kafka: (member: string) => Kafka
+  readonly producer: CoalescingProducer
+  readonly codec: Codec
+  readonly db: Knex
+  readonly store: KnowledgeStore
+  readonly embeddings: Embeddings
+  /** What this process has asked of the embeddings API. */
+  readonly embeddingUsage: EmbeddingUsage
+  readonly applyTopics: (apply?: boolean) => Promise<TopicReport[]>
+  readonly close: () => Promise<void>
+}
+
+export interface EmbeddingUsage {
+  requests: number
+  inputs: number
+  tokens: number
+}
+
+const counted =
+  (send: SendRequest, usage: EmbeddingUsage): SendRequest =>
+  async (texts, signal) => {
+    usage.requests += 1
+    usage.inputs += texts.length
+    const reply = await send(texts, signal)
+    usage.tokens += reply.tokens ?? 0
+    return reply
+  }
+
+/** Nothing connects yet, but the producer when first used: a command that needs no Kafka never waits for one. */
+export function createServices(config: Connected, logger: Logger): Services {
+  const kafka = (member: string) => createKafka(config.kafka, `sluice-${member}`, logger)
+  const producer = createProducer(kafka('producer'))
+  const db = createPostgres(config.postgres, config.embeddings.dimensions)
+  const embeddingUsage = { requests: 0, inputs: 0, tokens: 0 }
+  const embeddings = createEmbeddings(config.embeddings, {
+    send: counted(createRequest(config.embeddings), embeddingUsage),
+  })
+  return {
+    config,
+    logger,
+    kafka,
+    producer,
+    codec: createCodec({ ...config.registry, prefix: config.topicPrefix }),
+    db,
+    store: createStore(db),
+    embeddings,
+    embeddingUsage,
+    applyTopics: async (apply = true) => {
+      const admin = kafka('admin').admin()
+      try {
+        await admin.connect()
+        return await applyTopics(admin, physicalTopics(config.topicPrefix, config.partitions), apply)
+      } finally {
+        await admin.disconnect()
+      }
+    },
+    close: async () => {
+      await Promise.allSettled([producer.disconnect(), embeddings.close(), db.destroy()])
+    },
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The frontier's worker: lease → fetch side by side → publish → complete. Publishing comes BEFORE completing, so that a
+ * crash between the two costs a second fetch and never a page.
+ */
+import { errorMessage } from '../errors.ts'
+import type { OutgoingRecord } from '../outcome.ts'
+import type { FetchPage } from './page-fetcher.ts'
+import type { Clock, Frontier, LeasedUrl, Logger, PageResult } from './ports.ts'
+
+export interface CrawlLoopOptions {
+  readonly frontier: Frontier
+  readonly fetchPage: FetchPage
+  /** Resolves when all in-sync replicas have the records. */
+  readonly publish: (records: readonly OutgoingRecord[]) => Promise<void>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Names this process in the leases; unique per start. */
+  readonly owner: string
+  readonly maxInFlight: number
+  /** Above the longest fetch: a lease that runs out is another worker's. */
+  readonly leaseMs: number
+  /** Longest sleep when nothing is due: other processes admit work without telling us. */
+  readonly pollMs: number
+  /** A page whose publishing or storing failed, and the loop after a failed lease, wait this long. */
+  readonly troubleDelayMs?: number
+  readonly onResult?: (lease: LeasedUrl, result: PageResult) => void
+}
+
+export interface CrawlLoop {
+  readonly start: () => void
+  /** There may be new work: look now. */
+  readonly wake: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+  readonly inFlight: () => number
+  /** Leases no more and lets pages in flight finish; after `drainMs` they are stopped and given back untried. */
+  readonly stop: (drainMs: number) => Promise<void>
+}
+
+export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
+  const {
+    frontier,
+    fetchPage,
+    publish,
+    clock,
+    logger,
+    owner,
+    maxInFlight,
+    leaseMs,
+    pollMs,
+    troubleDelayMs = 5_000,
+  } = options
+  const pages = new Set<Promise<void>>()
+  const abort = new AbortController()
+  let running = false
+  let paused = false
+  let finished: Promise<void> = Promise.resolve()
+  let bell = Promise.withResolvers<void>()
+  /** No lease before this, ms since the epoch: set when Kafka or Postgres is away. */
+  let quietUntilMs = 0
+
+  const wake = () => {
+    bell.resolve()
+    bell = Promise.withResolvers()
+  }
+
+  function trouble(lease: LeasedUrl | undefined, error: unknown) {
+    quietUntilMs = clock.now() + troubleDelayMs
+    logger.warn(
+      { error: errorMessage(error), url: lease?.url, tenantId: lease?.tenantId },
+      'crawl loop: trying again later',
+    )
+  }
+
+  async function run(lease: LeasedUrl) {
+    try {
+      const result = await fetchPage(lease, abort.signal)
+      if ('records' in result) await publish(result.records)
+      if (result.outcome === 'retry') await frontier.retryLater(lease, result)
+      else await frontier.complete(lease, result)
+      options.onResult?.(lease, result)
+    } catch (error) {
+      if (!abort.signal.aborted) trouble(lease, error)
+      // If this fails too, the lease runs out by itself.
+      await frontier.release(lease, abort.signal.aborted ? 0 : troubleDelayMs).catch(() => {})
+    }
+  }
+
+  function begin(lease: LeasedUrl) {
+    const page = run(lease).finally(() => {
+      pages.delete(page)
+      wake()
+    })
+    pages.add(page)
+  }
+
+  /** Leases what there is room for; returns how long there is nothing to do. */
+  async function turn(): Promise<number> {
+    const quietMs = quietUntilMs - clock.now()
+    const limit = maxInFlight - pages.size
+    if (quietMs > 0) return quietMs
+    if (paused || limit <= 0) return pollMs
+    try {
+      const { leases, nextInMs } = await frontier.lease({ owner, limit, leaseMs })
+      leases.forEach(begin)
+      return leases.length === limit ? 0 : Math.min(pollMs, nextInMs ?? pollMs)
+    } catch (error) {
+      trouble(undefined, error)
+      return troubleDelayMs
+    }
+  }
+
+  async function loop() {
+    while (running) {
+      // Taken before the turn: what rings during it is not missed.
+      const rung = bell.promise
+      const idleMs = await turn()
+      if (idleMs <= 0 || !running) continue
+      const asleep = new AbortController()
+      await Promise.race([rung, clock.sleep(idleMs, asleep.signal)])
+      asleep.abort()
+    }
+  }
+
+  async function drain(drainMs: number) {
+    const enough = new AbortController()
+    const all = Promise.all(pages)
+    await Promise.race([all, clock.sleep(drainMs, enough.signal)])
+    enough.abort()
+    abort.abort()
+    await all
+  }
+
+  return {
+    start: () => {
+      if (running) return
+      running = true
+      finished = loop()
+    },
+    wake,
+    pause: () => void (paused = true),
+    resume: () => {
+      paused = false
+      wake()
+    },
+    inFlight: () => pages.size,
+    stop: async (drainMs) => {
+      running = false
+      wake()
+      await finished
+      await drain(drainMs)
+    },
+  }
+}

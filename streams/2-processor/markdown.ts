@@ -1,0 +1,157 @@
+/** Markdown (CommonMark's blocks, GFM's tables, front matter) as blocks; inline marks stay as written, links lose their targets. */
+import type { Block } from '../../schemas/generated/types.ts'
+import { oneLine, verbatim } from './text.ts'
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^\s`{]*)/
+const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/
+const RULE = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/
+const ITEM = /^([ \t]*)(?:[-*+]|(\d{1,9})[.)])[ \t]+(.*)$/
+const DELIMITERS = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/
+const QUOTE = /^ {0,3}> ?/
+
+export interface MarkdownPage {
+  readonly title: string
+  readonly language: string
+  readonly blocks: Block[]
+}
+
+export function readMarkdown(source: string): MarkdownPage {
+  const { meta, body } = frontMatter(source)
+  const blocks = readBlocks(body.split('\n'))
+  const headline = blocks.find((block) => block.kind === 'HEADING')
+  const title = meta.get('title') ?? headline?.text ?? ''
+  return { title: oneLine(title), language: meta.get('lang') ?? meta.get('language') ?? '', blocks }
+}
+
+function frontMatter(source: string): { meta: Map<string, string>; body: string } {
+  const meta = new Map<string, string>()
+  const found = /^---[ \t]*\n([\s\S]{0,10000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)/.exec(source)
+  if (!found) return { meta, body: source }
+  for (const line of (found[1] ?? '').split('\n')) {
+    const [, name, value] = /^(\w+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
+    if (name && value) meta.set(name.toLowerCase(), value.replace(/^(["'])(.*)\1$/, '$2'))
+  }
+  return { meta, body: source.slice(found[0].length) }
+}
+
+/** One line decides what starts; each reader takes the lines that are its own and returns where the next block starts. */
+function readBlocks(lines: readonly string[]): Block[] {
+  const blocks: Block[] = []
+  const push = (kind: Block['kind'], text: string, level = 0, lang = '') => {
+    if (text !== '') blocks.push({ kind, text, level, lang })
+  }
+  const at = (index: number) => lines[index] ?? ''
+  let index = 0
+  while (index < lines.length) {
+    const line = at(index)
+    const fence = FENCE.exec(line)
+    const heading = HEADING.exec(line)
+    if (line.trim() === '' || RULE.test(line)) index++
+    else if (fence) {
+      const end = endOfFence(lines, index, fence[1] ?? '')
+      push('CODE', verbatim(lines.slice(index + 1, end).join('\n')), 0, (fence[2] ?? '').toLowerCase())
+      index = end + 1
+    } else if (/^(?: {4}|\t)/.test(line)) {
+      const end = takeWhile(lines, index, (next) => /^(?: {4}|\t)/.test(next) || next.trim() === '')
+      push('CODE', verbatim(lines.slice(index, end).map((code) => code.replace(/^(?: {4}|\t)/, '')).join('\n')))
+      index = end
+    } else if (heading) {
+      push('HEADING', inline(heading[2] ?? ''), heading[1]?.length ?? 1)
+      index++
+    } else if (line.includes('|') && DELIMITERS.test(at(index + 1)) && at(index + 1).includes('-')) {
+      const end = takeWhile(lines, index + 2, (next) => next.includes('|') && next.trim() !== '')
+      push('TABLE', [line, ...lines.slice(index + 2, end)].map(row).join('\n'))
+      index = end
+    } else if (QUOTE.test(line)) {
+      const end = takeWhile(lines, index, (next) => QUOTE.test(next) || startsNothing(next))
+      const inner = readBlocks(lines.slice(index, end).map((quoted) => quoted.replace(QUOTE, '')))
+      push('QUOTE', inner.map((block) => block.text).join('\n'))
+      index = end
+    } else if (ITEM.test(line)) {
+      const end = endOfList(lines, index)
+      push('LIST', list(lines.slice(index, end)))
+      index = end
+    } else {
+      const end = takeWhile(lines, index + 1, startsNothing)
+      const underline = /^ {0,3}(=+|-+)[ \t]*$/.exec(at(end))
+      const text = inline(lines.slice(index, end).join('\n'))
+      if (underline) push('HEADING', text, underline[1]?.startsWith('=') ? 1 : 2)
+      else push('PARAGRAPH', text)
+      index = underline ? end + 1 : end
+    }
+  }
+  return blocks
+}
+
+function takeWhile(lines: readonly string[], start: number, test: (line: string) => boolean): number {
+  let index = start
+  while (index < lines.length && test(lines[index] ?? '')) index++
+  return index
+}
+
+/** A line that goes on with the paragraph before it. */
+const startsNothing = (line: string) =>
+  line.trim() !== '' &&
+  !FENCE.test(line) &&
+  !HEADING.test(line) &&
+  !QUOTE.test(line) &&
+  !ITEM.test(line) &&
+  !RULE.test(line) &&
+  !/^ {0,3}=+[ \t]*$/.test(line)
+
+function endOfFence(lines: readonly string[], start: number, fence: string): number {
+  const closing = new RegExp(`^ {0,3}${fence[0] === '~' ? '~' : '`'}{${fence.length},}[ \\t]*$`)
+  return takeWhile(lines, start + 1, (line) => !closing.test(line))
+}
+
+/** A list ends before a line that is neither an item nor indented, once an empty line has passed. */
+function endOfList(lines: readonly string[], start: number): number {
+  let gap = false
+  return takeWhile(lines, start, (line) => {
+    const empty = line.trim() === ''
+    const inside = empty || ITEM.test(line) || /^[ \t]/.test(line) || (!gap && startsNothing(line))
+    gap = empty
+    return inside && !(RULE.test(line) && !ITEM.test(line))
+  })
+}
+
+function list(lines: readonly string[]): string {
+  const items: string[] = []
+  const indents: number[] = []
+  for (const line of lines) {
+    const item = ITEM.exec(line)
+    if (!item) {
+      const text = inline(line)
+      if (text !== '') items.push(`${items.pop() ?? ''} ${text}`)
+      continue
+    }
+    const indent = (item[1] ?? '').replaceAll('\t', '    ').length
+    while (indents.length > 0 && indent <= (indents.at(-1) ?? 0) - 1) indents.pop()
+    if (indents.length === 0 || indent > (indents.at(-1) ?? 0) + 1) indents.push(indent)
+    const marker = item[2] === undefined ? '- ' : `${item[2]}. `
+    items.push('  '.repeat(indents.length - 1) + marker + inline((item[3] ?? '').replace(/^\[[ xX]\][ \t]+/, '')))
+  }
+  return items.join('\n')
+}
+
+const row = (line: string): string =>
+  line
+    .trim()
+    .replace(/^\||\|$/g, '')
+    .split(/(?<!\\)\|/)
+    .map((cell) => inline(cell.replaceAll('\\|', '|')))
+    .join(' | ')
+
+/** Targets of links and images go, their texts stay; emphasis marks go; html tags go. */
+const inline = (text: string): string =>
+  oneLine(
+    text
+      .replace(/!?\[([^\[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+"[^"]*")?\)/g, '$1')
+      .replace(/!?\[([^\[\]]+)\]\[[^\[\]]*\]/g, '$1')
+      .replace(/<(https?:[^<>\s]+)>/g, '$1')
+      .replace(/<\/?[a-z][^<>]*>|<!--[\s\S]*?-->/gi, '')
+      .replace(/(\*\*|__)(?=\S)(.+?)\1/g, '$2')
+      .replace(/(?<![\w*])[*_](?=\S)([^*_]+)[*_](?![\w*])/g, '$1')
+      .replace(/`+([^`]+)`+/g, '$1')
+      .replace(/\\([\\`*_{}[\]()#+\-.!|<>~])/g, '$1'),
+  )

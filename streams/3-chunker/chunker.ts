@@ -1,0 +1,143 @@
+/** Stage 3: a processed page → its chunks with their vectors, of which only those that are new are bought. */
+import type { KnowledgeUpdated, PageProcessed } from '../../schemas/generated/types.ts'
+import { StageError } from '../errors.ts'
+import type { InputRecord, Outcome, Stage } from '../outcome.ts'
+import type { ChunkRow, PageWrite, SourceState } from '../writes.ts'
+import { chunkBlocks } from './chunk.ts'
+import { storable } from './layout.ts'
+import { CHUNKER_VERSION, configFingerprint, draftRows } from './rows.ts'
+import type { ChunkerConfig, DraftRow, EmbeddingInput } from './rows.ts'
+import { decideWrite } from './versions.ts'
+
+export { CHUNKER_VERSION, configFingerprint }
+export type { ChunkerConfig, EmbeddingInput }
+
+export interface ChunkerDeps {
+  readonly readSource: (
+    tenantId: string,
+    sourceId: string,
+  ) => Promise<(SourceState & { readonly chunkCount?: number }) | null>
+  /** Vectors that this tenant has, by content hash, in pgvector's text form. Never another tenant's. */
+  readonly storedVectors: (tenantId: string, contentHashes: readonly string[]) => Promise<Map<string, string>>
+  /**
+   * Vectors in the order of the inputs, in pgvector's text form, and the tokens they cost.
+   * @throws StageError for this page's own fault; DependencyUnavailable when nobody can be served.
+   */
+  readonly embed: (
+    tenantId: string,
+    inputs: readonly EmbeddingInput[],
+    signal: AbortSignal,
+  ) => Promise<{ readonly vectors: readonly string[]; readonly tokens: number }>
+  readonly config: ChunkerConfig
+}
+
+type PageRecord = InputRecord<PageProcessed>
+
+export const chunker: Stage<PageProcessed, ChunkerDeps> = {
+  orderKey: (page) => page.source_id,
+  handle: async (record, deps) => {
+    const state = stateOf(record.value, deps.config)
+    const stored = await deps.readSource(record.tenantId, record.value.source_id)
+    const decision = decideWrite(stored, state)
+    if (decision === 'stale') return { kind: 'done', reason: 'stale' }
+    if (decision === 'unchanged') return unchanged(record, stored?.chunkCount ?? 0)
+    try {
+      const made = state.status === 'active' ? await makeRows(record, deps) : { rows: [], tokens: 0 }
+      record.signal.throwIfAborted()
+      return { kind: 'store', write: pageWrite(record, state, deps.config, made.rows, made.tokens) }
+    } catch (error) {
+      if (error instanceof StageError) return { kind: error.retriable ? 'retry' : 'reject', error }
+      throw error
+    }
+  },
+}
+
+function stateOf(page: PageProcessed, config: ChunkerConfig): SourceState {
+  return {
+    version: page.version,
+    contentHash: page.content_hash,
+    chunkerVersion: CHUNKER_VERSION,
+    configFingerprint: configFingerprint(config),
+    status: page.status === 'GONE' ? 'gone' : page.status === 'FETCHED' && hasText(page) ? 'active' : 'empty',
+  }
+}
+
+const hasText = ({ blocks }: PageProcessed) => blocks.some(({ text }) => storable(text).trim() !== '')
+
+async function makeRows({ value: page, tenantId, signal }: PageRecord, deps: ChunkerDeps) {
+  const drafts = draftRows(page.title, chunkBlocks(page.blocks, deps.config), deps.config)
+  const wanted = inputsByHash(drafts)
+  const vectors = new Map(wanted.size > 0 ? await deps.storedVectors(tenantId, [...wanted.keys()]) : [])
+  const missing = [...wanted].filter(([hash]) => !vectors.has(hash))
+  let tokens = 0
+  if (missing.length > 0) {
+    signal.throwIfAborted()
+    const bought = await deps.embed(
+      tenantId,
+      missing.map(([, input]) => input),
+      signal,
+    )
+    if (bought.vectors.length !== missing.length) throw miscounted(missing.length, bought.vectors.length)
+    missing.forEach(([hash], i) => vectors.set(hash, bought.vectors[i] as string))
+    tokens = bought.tokens
+  }
+  const rows = drafts.map(({ row, input }) => ({ ...row, embedding: input ? vectorOf(vectors, row.contentHash) : null }))
+  return { rows, tokens }
+}
+
+/** Distinct: a sentence that a page repeats is bought once. */
+const inputsByHash = (drafts: readonly DraftRow[]): Map<string, EmbeddingInput> =>
+  new Map(drafts.flatMap(({ row, input }) => (input ? [[row.contentHash, input] as const] : [])))
+
+function vectorOf(vectors: ReadonlyMap<string, string>, hash: string): string {
+  const vector = vectors.get(hash)
+  if (vector === undefined) throw new StageError('embedding_missing', `no vector for content hash ${hash}`)
+  return vector
+}
+
+const miscounted = (asked: number, got: number) =>
+  new StageError('embedding_missing', `asked for ${asked} vectors, got ${got}`, { retriable: true })
+
+function pageWrite(
+  { value: page, tenantId }: PageRecord,
+  state: SourceState,
+  config: ChunkerConfig,
+  rows: readonly ChunkRow[],
+  tokensBought: number,
+): PageWrite {
+  return {
+    ...state,
+    type: 'page',
+    tenantId,
+    sourceId: page.source_id,
+    url: page.url,
+    canonicalUrl: page.canonical_url,
+    chunkType: page.chunk_type,
+    title: storable(page.title),
+    language: page.language,
+    embeddingModel: config.model,
+    fetchedAt: page.fetched_at,
+    crawlId: page.crawl_id,
+    rows,
+    tokensBought,
+  }
+}
+
+/** Said again at every redelivery and replay: whoever waits for the page learns that it is there. */
+function unchanged({ value: page, tenantId }: PageRecord, chunks: number): Outcome {
+  const value: KnowledgeUpdated = {
+    tenant_id: tenantId,
+    source_id: page.source_id,
+    url: page.url,
+    chunk_type: page.chunk_type,
+    version: page.version,
+    chunker_version: CHUNKER_VERSION,
+    change: 'UNCHANGED',
+    chunks,
+    chunks_inserted: 0,
+    chunks_deleted: 0,
+    crawl_id: page.crawl_id,
+    updated_at: 0n,
+  }
+  return { kind: 'done', reason: 'unchanged', records: [{ topic: 'knowledge.updated', tenantId, value }] }
+}
