@@ -149,7 +149,7 @@ async function replaceRows(trx: Knex.Transaction, writes: readonly PageWrite[]):
 }
 
 function knowledgeRow(trx: Knex.Transaction, write: PageWrite, row: ChunkRow) {
-  const id = (index: number) => chunkId(write.sourceId, write.chunkType, index)
+  const id = (index: number) => chunkId(write.tenantId, write.sourceId, write.chunkType, index)
   return {
     id: id(row.chunkIndex),
     tenant_id: write.tenantId,

@@ -4,7 +4,7 @@ import type { ExtractInput, Extracted } from '../../streams/2-processor/extract.
 export default function misbehave({ body }: ExtractInput): Extracted {
   const order = new TextDecoder().decode(body)
   if (order === 'hang') for (;;);
-  if (order === 'explode') for (const hoard: object[] = []; ; ) hoard.push(new Array(10_000).fill(order))
+  if (order === 'explode') for (const hoard: object[] = []; ;) hoard.push(new Array(10_000).fill(order))
   if (order === 'exit') process.exit(1)
   return { title: order, language: '', blocks: [], robots: { noindex: false, nofollow: false }, empty: true }
 }

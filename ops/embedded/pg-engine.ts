@@ -14,13 +14,21 @@ export interface Answer {
 
 export type Engine = ReturnType<typeof createEngine>
 
-export function createEngine(db: PGlite) {
+/** How an error response starts that ends a backend; no row can hold these zero bytes. */
+const FATAL = Buffer.from('SFATAL\0VFATAL\0')
+
+/** @param onFatal called when the engine ends itself. It must not return: the engine would spin in its main loop. */
+export function createEngine(db: PGlite, onFatal: (answer: Buffer) => void) {
   /** The engine runs inside this call, synchronously; what the promise adds (copying files in browsers) is not ours. */
   function send(message: Buffer): Answer {
     const chunks: Buffer[] = []
     const done = db.execProtocolRawStream(message, {
       syncToFs: false,
-      onRawData: (data) => void chunks.push(Buffer.from(data)),
+      onRawData(data) {
+        const chunk = Buffer.from(data)
+        if (chunk.includes(FATAL)) onFatal(chunk)
+        chunks.push(chunk)
+      },
     })
     // A trap of the engine (out of memory, say) leaves it in no state to go on: the process ends, its log tells why.
     void done.catch((error: unknown) => {

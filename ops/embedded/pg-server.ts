@@ -6,7 +6,7 @@
  */
 import { createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { createEngine } from './pg-engine.ts'
+import { createEngine, type Answer } from './pg-engine.ts'
 import * as pg from './pg-frames.ts'
 import * as session from './pg-session.ts'
 import type { PGlite } from '@electric-sql/pglite'
@@ -17,6 +17,8 @@ export interface PgServerOptions {
   /** 0: a free one. */
   readonly port: number
   readonly maxConnections: number
+  /** The engine ended itself; must end the process. */
+  readonly onFatal: (answer: Buffer) => void
   /**
    * A client that sits in a transaction this long without a word is disconnected, unless it has set
    * idle_in_transaction_session_timeout itself: it holds up all others.
@@ -29,7 +31,7 @@ interface Client {
   readonly socket: Socket
   readonly frames: ReturnType<typeof pg.createFrameReader>
   settings: session.Settings
-  /** Settings were changed in a transaction that still runs. */
+  /** Settings were changed in the transaction that still runs. */
   settingsChanged: boolean
   started: boolean
   /** Messages of the sequence that is still coming in. */
@@ -45,7 +47,7 @@ interface Client {
 const ENDS_TURN = new Set(['Q', 'S', 'H', 'F', 'c', 'f'])
 
 export async function startPgServer(options: PgServerOptions) {
-  const engine = createEngine(options.db)
+  const engine = createEngine(options.db, options.onFatal)
   const greeting = engine.greeting()
   const settings = session.createSettingsKeeper(engine)
   const clients = new Set<Client>()
@@ -84,7 +86,7 @@ export async function startPgServer(options: PgServerOptions) {
     for (let next = client.frames.next(); next; next = client.frames.next()) {
       if (next.type === 'X') return void client.socket.end()
       rememberStatement(client, next)
-      client.incoming.push(session.renameStatements(next, statementPrefix(client)))
+      client.incoming.push(session.renameStatements(session.refuseCopy(next), statementPrefix(client)))
       if (ENDS_TURN.has(next.type)) {
         client.turns.push(Buffer.concat(client.incoming))
         client.incoming = []
@@ -139,15 +141,19 @@ export async function startPgServer(options: PgServerOptions) {
       if (refused) return fatal(client, refused.code, refused.message)
     }
     const answer = engine.send(turn)
-    client.settingsChanged ||= session.changesSettings(answer.tags)
     owner = answer.status === 'I' ? undefined : client
-    if (!owner && client.settingsChanged) {
-      client.settings = settings.read()
-      client.settingsChanged = false
-    }
+    keepSettings(client, answer)
     client.socket.write(answer.bytes)
     if (client.turns.length > 0) enqueue(client)
     else if (owner) startIdleTimer(client)
+  }
+
+  /** A rollback takes settings back, and a failed transaction answers no questions: hence again at its end. */
+  function keepSettings(client: Client, { status, tags }: Answer) {
+    client.settingsChanged ||= session.changesSettings(tags)
+    if (!client.settingsChanged || status === 'E' || status === undefined) return
+    client.settings = settings.read(client.settings)
+    client.settingsChanged = status === 'T'
   }
 
   /** Waiting for another's transaction is waiting for a lock. */

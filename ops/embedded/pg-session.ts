@@ -13,6 +13,12 @@ const READ_SETTINGS = `
   union all select 'role=' || current_setting('role') where current_setting('role') <> 'none'
   order by 1`
 
+/**
+ * These would end the engine itself: it has no other process to end, and then spins. The server keeps the first one's
+ * promise instead, the others have no effect.
+ */
+const ENDING_SETTINGS = ['idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout']
+
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 const keyOf = (settings: Settings) => JSON.stringify([...settings].sort())
 
@@ -33,18 +39,24 @@ export function createSettingsKeeper(engine: Engine) {
       if (key === appliedKey) return undefined
       engine.query('reset session authorization; reset role; reset all')
       appliedKey = keyOf(new Map())
-      if (settings.size === 0) return undefined
+      const harmless = [...settings].filter(([name]) => !ENDING_SETTINGS.includes(name))
+      if (harmless.length === 0) return undefined
       // `role` last: after it, others may no longer be allowed.
-      const calls = [...settings]
+      const calls = harmless
         .sort(([a], [b]) => Number(a === 'role') - Number(b === 'role'))
         .map(([name, value]) => `set_config(${literal(name)}, ${literal(value)}, false)`)
       const { error } = engine.query(`select ${calls.join(', ')}`)
       if (!error) appliedKey = key
       return error
     },
-    /** After a client changed its settings: what they are now. */
-    read(): Settings {
-      const settings = read()
+    /** After a client changed its settings, in the transaction or before it: what they are now. */
+    read(before: Settings): Settings {
+      const settings = new Map(read())
+      for (const name of ENDING_SETTINGS) {
+        const value = settings.get(name)
+        if (value !== undefined) engine.query(`reset ${name}`)
+        else if (before.has(name)) settings.set(name, before.get(name)!)
+      }
       appliedKey = keyOf(settings)
       return settings
     },
@@ -74,7 +86,7 @@ export function settingMs(settings: Settings, name: string): number {
   return Number(amount ?? 0) * { ms: 1, s: 1_000, min: 60_000, h: 3_600_000 }[unit ?? 'ms']!
 }
 
-/** Gives a client's named statements names of their own in the engine. The unnamed one needs `prepareAgain` below. */
+/** Gives a client's named statements names of their own in the engine. */
 export function renameStatements({ type, bytes }: Frame, prefix: string): Buffer {
   const renamed = (before: Buffer[], at: number) => {
     const [name, next] = readCString(bytes, at)
@@ -91,3 +103,18 @@ export function renameStatements({ type, bytes }: Frame, prefix: string): Buffer
 
 /** The statement a Parse message makes: its name in the engine, '' for the unnamed one. */
 export const parsedStatement = (bytes: Buffer) => readCString(bytes, 5)[0]
+
+/** The engine takes no data in the middle of a statement: it would end itself. */
+const COPY_FROM_CLIENT = /\bcopy\b[^;]*\bfrom\s+stdin\b/i
+const NOT_SUPPORTED = `do $$ begin raise exception 'COPY FROM STDIN is not supported by the embedded engine'
+  using errcode = '0A000'; end $$`
+
+/** Puts an error in the place of a statement that would end the engine. */
+export function refuseCopy(message: Frame): Frame {
+  const { type, bytes } = message
+  if (type !== 'Q' && type !== 'P') return message
+  const textAt = type === 'Q' ? 5 : readCString(bytes, 5)[1]
+  if (!COPY_FROM_CLIENT.test(readCString(bytes, textAt)[0])) return message
+  const replaced = type === 'Q' ? frame('Q', NOT_SUPPORTED) : frame('P', parsedStatement(bytes), NOT_SUPPORTED, Buffer.alloc(2))
+  return { type, bytes: replaced }
+}

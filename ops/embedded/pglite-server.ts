@@ -2,6 +2,7 @@
  * PGlite with pgvector behind the PostgreSQL wire protocol: `node pglite-server.ts [--data-dir DIR] [--port N]`.
  * Without a folder the database is in memory. Prints `{"port":N}` when ready; ends when its stdin ends, or on SIGTERM.
  */
+import { writeSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { PGlite } from '@electric-sql/pglite'
 import { vector } from '@electric-sql/pglite-pgvector'
@@ -25,6 +26,10 @@ const server = await startPgServer({
   host: '127.0.0.1',
   port: Number(values.port),
   maxConnections: Number(values['max-connections']),
+  onFatal(answer) {
+    writeSync(2, `the engine has ended: ${answer.toString('latin1').replaceAll('\0', ' ')}\n`)
+    process.exit(1)
+  },
   idleInTransactionMs: Number(values['idle-in-transaction-ms']),
 })
 

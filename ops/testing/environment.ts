@@ -4,4 +4,6 @@ export const testEnvironment = {
   registryUrl: process.env['SLUICE_TEST_REGISTRY_URL'],
   /** A real Postgres; without it each test file has a PGlite of its own. */
   databaseUrl: process.env['SLUICE_TEST_DATABASE_URL'],
+  /** Logs of the stages under test; silent unless something is to be found out. */
+  logLevel: process.env['SLUICE_TEST_LOG'] ?? 'silent',
 }

@@ -118,7 +118,7 @@ t.test('gone: 404, 410, noindex in a header or in the page', async (t) => {
 
 t.test('what has not changed is not published: a 304, or the same bytes again', async (t) => {
   const { result } = await run({})
-  const { bodyHash } = (result as Extract<PageResult, { outcome: 'fetched' }>).page
+  const { bodyHash } = (result as Extract<PageResult, { page: unknown }>).page
   const previous = { etag: '"1"', lastModified: 'then', bodyHash }
   const again = await run({ leased: { previous, version: 5n }, response: answer({ status: 304 }) })
   t.match(again.result, { outcome: 'unchanged', links: undefined })

@@ -2,9 +2,9 @@
 import sniff from 'html-encoding-sniffer'
 import { parseContentType } from './content-type.ts'
 
-/** Finds no declaration: `defaultEncoding` shows through as this label, which no page can declare by accident. */
+/** What the sniffer answers where nothing is declared. Encodings no longer supported map to it too: same treatment. */
 const UNDECLARED = 'replacement'
-/** A third of the pages that declare their charset in a `meta` do so beyond the 1,024 bytes of the standard. */
+/** One page in ten that declare their charset in a `meta` does so beyond the standard's 1,024 bytes. */
 const PRESCAN_BYTES = 4096
 
 /**

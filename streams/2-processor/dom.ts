@@ -1,9 +1,9 @@
-/** One DOMParser for a whole worker: a `new JSDOM` per page costs nine times the parse and keeps gigabytes alive. */
+/** One DOMParser for a whole worker: a `new JSDOM` per page costs several times the parse and keeps gigabytes alive. */
 import { JSDOM } from 'jsdom'
 
 let parser: DOMParser | undefined
 let pages = 0
-/** A Window's caches grow with its documents; a fresh one costs 3 ms. */
+/** Bounds what a Window may hold on to; a fresh one costs 7 ms. */
 const PAGES_PER_WINDOW = 200
 let dom: JSDOM | undefined
 

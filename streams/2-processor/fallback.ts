@@ -5,7 +5,9 @@ import { preclean } from './preclean.ts'
 import { readPlain } from './plain.ts'
 import { oneLine } from './text.ts'
 
-const INLINE = new Set('a abbr b bdi bdo cite code em font i kbd mark q s samp small span strong sub sup u var wbr'.split(' '))
+const INLINE = new Set(
+  'a abbr b bdi bdo cite code em font i kbd mark q s samp small span strong sub sup u var wbr'.split(' '),
+)
 
 export function fallbackText(source: string): { title: string; blocks: Block[] } {
   let title = ''

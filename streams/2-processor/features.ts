@@ -19,7 +19,8 @@ const HINTS: Readonly<Record<string, RegExp>> = {
   navigation: /\bnav|menu|breadcrumb|crumbs?\b|toolbar|\btabs?\b|pagination|pager|\btoc\b|\bskip/,
   footer: /foot(?!note)|copyright|legal|colophon|\bbottom/,
   side: /side-?bar|\baside\b|\brail\b|widget|\bside\b|secondary|complementary/,
-  related: /relat(?:ed|ive)|recommend|\bmore\b|popular|trending|similar|upsell|cross-?sell|recent|\bread-?next|suggest|you-?may/,
+  related:
+    /relat(?:ed|ive)|recommend|\bmore\b|popular|trending|similar|upsell|cross-?sell|recent|\bread-?next|suggest|you-?may/,
   social: /\bshar(?:e|ing)|social|follow|subscri|newsletter|sign-?up|\bcta\b|call-?to|\bjoin/,
   comments: /comment|disqus|repl(?:y|ies)|respond/,
   advert: /\bads?\b|advert|sponsor|promo|banner|\bdfp\b|outbrain|taboola/,
@@ -34,10 +35,24 @@ const HINTS: Readonly<Record<string, RegExp>> = {
   faq: /faq|accordion|collaps|toggle|panel/,
 }
 const HINT_NAMES = Object.keys(HINTS)
-const ZONES = ['nav', 'header', 'footer', 'aside', 'main', 'article', 'form', 'figure', 'td', 'section', 'button', 'dialog']
+const ZONES = [
+  'nav',
+  'header',
+  'footer',
+  'aside',
+  'main',
+  'article',
+  'form',
+  'figure',
+  'td',
+  'section',
+  'button',
+  'dialog',
+]
 
 /** A box with more of the page than this is the page: its class (`no-sidebar`, `nav-open`) says nothing of its parts. */
 const WRAPPER_SHARE = 0.7
+const WRAPPER_MASS = 1000
 
 interface BoxFacts {
   readonly hints: ReadonlySet<string>
@@ -57,7 +72,8 @@ export function featuresOf(segments: readonly Segment[], page: PageFacts): Featu
     const above = box.parent ? factsOf(box.parent) : undefined
     const hints = new Set(above?.hints)
     const zones = new Set(above?.zones)
-    if (box.mass < total * WRAPPER_SHARE) for (const name of HINT_NAMES) if (HINTS[name]?.test(box.label)) hints.add(name)
+    const isWrapper = box.mass > WRAPPER_MASS && box.mass > total * WRAPPER_SHARE
+    if (!isWrapper) for (const name of HINT_NAMES) if (HINTS[name]?.test(box.label)) hints.add(name)
     if (ZONES.includes(box.tag)) zones.add(box.tag)
     const created = { hints, zones, articleMass: 0 }
     facts.set(box, created)
@@ -172,7 +188,10 @@ function articleShare(segment: Segment, { pieces }: Article): number {
 const NEIGHBOUR_FEATURES = ['length', 'links', 'article', 'sentence', 'heading', 'short'] as const
 function withNeighbours(values: Features, all: readonly Features[], index: number): Features {
   const result = { ...values }
-  for (const [name, offsets] of [['before', [-1, -2, -3]], ['after', [1, 2, 3]]] as const)
+  for (const [name, offsets] of [
+    ['before', [-1, -2, -3]],
+    ['after', [1, 2, 3]],
+  ] as const)
     for (const feature of NEIGHBOUR_FEATURES) {
       let sum = 0
       for (const offset of offsets) sum += all[index + offset]?.[feature] ?? 0

@@ -53,7 +53,15 @@ function readBlocks(lines: readonly string[]): Block[] {
       index = end + 1
     } else if (/^(?: {4}|\t)/.test(line)) {
       const end = takeWhile(lines, index, (next) => /^(?: {4}|\t)/.test(next) || next.trim() === '')
-      push('CODE', verbatim(lines.slice(index, end).map((code) => code.replace(/^(?: {4}|\t)/, '')).join('\n')))
+      push(
+        'CODE',
+        verbatim(
+          lines
+            .slice(index, end)
+            .map((code) => code.replace(/^(?: {4}|\t)/, ''))
+            .join('\n'),
+        ),
+      )
       index = end
     } else if (heading) {
       push('HEADING', inline(heading[2] ?? ''), heading[1]?.length ?? 1)
@@ -104,10 +112,20 @@ function endOfFence(lines: readonly string[], start: number, fence: string): num
   return takeWhile(lines, start + 1, (line) => !closing.test(line))
 }
 
-/** A list ends before a line that is neither an item nor indented, once an empty line has passed. */
+/**
+ * A list ends before a line that is neither an item nor indented, once an empty line has passed, and before an item of
+ * the other sort (numbered or not) that is not nested.
+ */
 function endOfList(lines: readonly string[], start: number): number {
+  const first = ITEM.exec(lines[start] ?? '')
+  const otherSort = (line: string) => {
+    const item = ITEM.exec(line)
+    const nested = (item?.[1]?.length ?? 0) > (first?.[1]?.length ?? 0)
+    return item !== null && !nested && (item[2] === undefined) !== (first?.[2] === undefined)
+  }
   let gap = false
   return takeWhile(lines, start, (line) => {
+    if (otherSort(line)) return false
     const empty = line.trim() === ''
     const inside = empty || ITEM.test(line) || /^[ \t]/.test(line) || (!gap && startsNothing(line))
     gap = empty

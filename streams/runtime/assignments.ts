@@ -66,7 +66,7 @@ export function createAssignments(deps: Dependencies): Assignments {
   }
   /** Claims and checks; while Postgres or Kafka is away it tries again, and the partitions stay paused. */
   async function guard(assignments: readonly Assignment[]): Promise<void> {
-    const wanted = assignments.filter(({ alive }) => alive)
+    const wanted = assignments.filter(({ alive, ready }) => alive && !ready)
     if (wanted.length === 0) return
     const partitions = wanted.map(({ at }) => at)
     try {
@@ -75,7 +75,9 @@ export function createAssignments(deps: Dependencies): Assignments {
       const offsets = await positions(partitions)
       for (const assignment of wanted) {
         const key = partitionKey(assignment.at)
-        if (assignment.alive) open(assignment, claims?.get(key), offsets.get(key)!)
+        const [mine, bounds] = [claims?.get(key), offsets.get(key)]
+        if (!bounds || (claim && !mine)) throw new Error(`no position of ${key} is known yet`)
+        if (assignment.alive) open(assignment, mine, bounds)
       }
     } catch (error) {
       logger.warn(
@@ -97,7 +99,9 @@ export function createAssignments(deps: Dependencies): Assignments {
     assignment.ledger = claim ? (mine?.nextOffset ?? decision.offset) : null
     assignment.committed = decision.note === 'rewound' ? decision.offset : (offsets.committed ?? -1n)
     assignment.watermark = createWatermark(decision.offset)
-    if (decision.offset !== offsets.committed) seek(assignment.at, decision.offset)
+    // Always, also when it is the committed offset: kafkajs may stand elsewhere (a reclaim keeps its fetch position, and a
+    // seek that was queued before the partition was lost fires now).
+    seek(assignment.at, decision.offset)
     assignment.ready = true
     scheduler.lift(assignment.at, 'offset-guard')
   }

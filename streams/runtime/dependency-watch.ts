@@ -48,7 +48,11 @@ export function createDependencyWatch(deps: Dependencies): DependencyWatch {
   function probe(dependency: Dependency, outage: Outage) {
     for (const [key, assignment] of outage.waiting) {
       outage.waiting.delete(key)
-      if (!assignment.alive) continue
+      if (!assignment.alive) {
+        // A new assignment of the same partition inherits its pause, and nobody else would lift it.
+        scheduler.lift(assignment.at, 'dependency')
+        continue
+      }
       outage.probe = assignment
       assignment.probing = true
       scheduler.lift(assignment.at, 'dependency')
@@ -62,10 +66,11 @@ export function createDependencyWatch(deps: Dependencies): DependencyWatch {
     outage.cancelProbe()
     outages.delete(dependency)
     logger.info({ dependency, outageMs: clock.now() - outage.sinceMs }, 'dependency is back')
-    for (const assignment of outage.waiting.values()) if (assignment.alive) scheduler.lift(assignment.at, 'dependency')
+    for (const { at } of outage.waiting.values()) scheduler.lift(at, 'dependency')
   }
   return {
     unavailable: (assignment, error) => {
+      if (!assignment.alive) return // else a late failure would pause the partition of the next assignment
       const { dependency, retryAfterMs } = error
       let outage = outages.get(dependency)
       if (!outage) {

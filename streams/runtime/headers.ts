@@ -66,7 +66,11 @@ interface Failure {
 
 /** The producer's own headers stay as they were; ours are replaced, never added up, so redrives cannot grow them. */
 export function writeTravelled(original: Headers | undefined, past: Travelled, failure: Failure): Headers {
-  const foreign = Object.fromEntries(Object.entries(original ?? {}).filter(([name]) => !ours.has(name)))
+  const foreign = Object.fromEntries(
+    Object.entries(original ?? {})
+      .filter(([name]) => !ours.has(name))
+      .map(([name, value]) => [name, encodable(value)]),
+  )
   return {
     ...foreign,
     [names.originTopic]: past.origin.topic,
@@ -79,6 +83,10 @@ export function writeTravelled(original: Headers | undefined, past: Travelled, f
     ...(failure.dueMs === undefined ? {} : { [names.dueMs]: String(failure.dueMs) }),
   }
 }
+
+/** Kafka allows null as a header's value, and kafkajs reads it but throws a TypeError when it writes it. */
+const encodable = (value: Headers[string] | null) =>
+  Array.isArray(value) ? value.map((one) => one ?? '') : (value ?? '')
 
 const truncate = (message: string) =>
   Buffer.from(message)

@@ -19,7 +19,7 @@ export interface PausableConsumer {
 export interface PauseScheduler {
   /** A new assignment: every partition of it starts paused for `reason`; state of others is forgotten. */
   readonly reconcile: (assigned: readonly TopicPartition[], reason: PauseReason) => void
-  /** `forMs`: the reason ends by itself. */
+  /** `forMs`: the reason ends by itself; it never shortens one that has no end. */
   readonly pause: (at: TopicPartition, reason: PauseReason, forMs?: number) => void
   readonly lift: (at: TopicPartition, reason: PauseReason) => void
   readonly isPaused: (at: TopicPartition) => boolean
@@ -39,7 +39,7 @@ interface Dependencies {
 
 interface Paused {
   readonly at: TopicPartition
-  readonly reasons: Map<PauseReason, { sinceMs: number; cancel: () => void }>
+  readonly reasons: Map<PauseReason, { sinceMs: number; ends: boolean; cancel: () => void }>
 }
 
 export function createPauseScheduler({
@@ -53,17 +53,27 @@ export function createPauseScheduler({
   const waking: string[] = []
   let cancelWake: (() => void) | undefined
 
-  const one = ({ topic, partition }: TopicPartition) => [{ topic, partitions: [partition] }]
   const never = () => {}
+
+  function tell(what: 'pause' | 'resume', { topic, partition }: TopicPartition) {
+    try {
+      consumer[what]([{ topic, partitions: [partition] }])
+    } catch {
+      // Between a crash and its restart kafkajs has no group and throws, here in a timer. Nothing is fetched meanwhile,
+      // and the next assignment reconciles.
+    }
+  }
 
   function pause(at: TopicPartition, reason: PauseReason, forMs?: number) {
     const key = partitionKey(at)
     const entry = paused.get(key) ?? { at, reasons: new Map() }
     const before = entry.reasons.get(reason)
+    const ends = forMs !== undefined
+    if (before && !before.ends && ends) return
     before?.cancel()
-    const cancel = forMs === undefined ? never : clock.after(forMs, () => lift(at, reason))
-    entry.reasons.set(reason, { sinceMs: before?.sinceMs ?? clock.now(), cancel })
-    if (!paused.has(key)) consumer.pause(one(at))
+    const cancel = ends ? clock.after(forMs, () => lift(at, reason)) : never
+    entry.reasons.set(reason, { sinceMs: before?.sinceMs ?? clock.now(), ends, cancel })
+    if (!paused.has(key)) tell('pause', at)
     paused.set(key, entry)
     if (!before) on.onPause?.(at, reason)
   }
@@ -81,7 +91,7 @@ export function createPauseScheduler({
       const entry = paused.get(key)
       if (!entry || entry.reasons.size > 0) continue // forgotten, or paused again meanwhile
       paused.delete(key)
-      consumer.resume(one(entry.at))
+      tell('resume', entry.at)
       on.onResume?.(entry.at)
       cancelWake = clock.after(resumeGapMs * (0.5 + random()), wakeNext)
       return
@@ -90,7 +100,7 @@ export function createPauseScheduler({
   function forget(key: string, entry: Paused) {
     for (const { cancel } of entry.reasons.values()) cancel()
     paused.delete(key)
-    consumer.resume(one(entry.at)) // else a partition regained later would stay paused in kafkajs, silently
+    tell('resume', entry.at) // else a partition regained later would stay paused in kafkajs, silently
   }
   return {
     reconcile: (assigned, reason) => {

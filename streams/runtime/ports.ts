@@ -23,10 +23,13 @@ export interface Clock {
   readonly after: (ms: number, call: () => void) => () => void
 }
 
+/** setTimeout's own limit, 24.8 days: anything above it, Infinity too, would fire after 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: Date.now,
   after: (ms, call) => {
-    const timer = setTimeout(call, ms)
+    const timer = setTimeout(call, Math.min(ms, MAX_TIMER_MS))
     return () => clearTimeout(timer)
   },
 }

@@ -114,7 +114,11 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     watch,
     settle,
     writer,
-    lowWatermark: async ({ at }) => (await fetchPositions(admin, group, [at])).get(partitionKey(at))!.low,
+    logBounds: async ({ at }) => {
+      const bounds = (await fetchPositions(admin, group, [at])).get(partitionKey(at))
+      if (!bounds) throw new Error(`the bounds of ${partitionKey(at)} are not known`)
+      return bounds
+    },
     draining: () => draining,
   })
 

@@ -49,7 +49,7 @@ export function createSettle(deps: Dependencies): Settle {
           topic: prefix + topic,
           key: tenantId,
           value: await encode(topic, value),
-          ...(traceparent === undefined ? {} : { headers: { traceparent } }),
+          ...(traceparent ? { headers: { traceparent } } : {}),
         })),
       ),
     )

@@ -7,9 +7,9 @@
  */
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs'
 import { DependencyUnavailable, Fenced, StageError, errorMessage } from '../errors.ts'
-import type { Outcome, Stage } from '../outcome.ts'
+import type { InputRecord, Outcome, Stage } from '../outcome.ts'
 import type { Assignment, Assignments } from './assignments.ts'
-import { commitProgress } from './commit.ts'
+import { asksToRejoin, commitProgress, recommit } from './commit.ts'
 import type { DependencyWatch } from './dependency-watch.ts'
 import { startHeart } from './heart.ts'
 import type { InFlightLimit } from './in-flight.ts'
@@ -31,7 +31,8 @@ export interface SliceDependencies<Value extends { tenant_id: string }, Deps> {
   readonly limit: InFlightLimit
   readonly settle: Settle
   readonly writer: Writer | null
-  readonly lowWatermark: (assignment: Assignment) => Promise<bigint>
+  /** First offset that the log holds, and the one that its next record will get. */
+  readonly logBounds: (assignment: Assignment) => Promise<{ readonly low: bigint; readonly high: bigint }>
   readonly draining: () => boolean
   readonly clock: Clock
   readonly logger: Logger
@@ -46,6 +47,8 @@ const COMMIT_EVERY_MS = 500
 const WAIT_IN_PLACE_MS = 250
 /** A record that can be neither settled nor dead-lettered is tried again no faster than this. */
 const UNSETTLED_PAUSE_MS = 5_000
+/** After a failed commit, flush or check the same records are fetched again: not in a tight loop. */
+const BREATHER_MS = 1_000
 
 /** @returns the handler of one batch; it throws nothing but what asks kafkajs to rejoin. */
 export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceDependencies<Value, Deps>) {
@@ -56,19 +59,25 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
     if (await isContiguous(assignment, payload)) await runSlice(assignment, payload)
   }
 
-  /** A jump over unread offsets is a loss, unless the log still holds them: then they are control records. */
-  async function isContiguous(assignment: Assignment, { batch }: EachBatchPayload): Promise<boolean> {
+  /**
+   * A position outside the log is answered by kafkajs with a jump to the log's first record. Forward, over records that
+   * expired unread, it is a loss, unless the log still holds them: then they are control records. Backward, the log is
+   * another one (a topic created anew) and its first records would be skipped as known.
+   */
+  async function isContiguous(assignment: Assignment, payload: EachBatchPayload): Promise<boolean> {
+    const { batch } = payload
     const expected = assignment.watermark.next()
-    if (BigInt(batch.firstOffset() ?? -1) <= expected) return true
+    if (BigInt(batch.firstOffset() ?? -1) <= expected && BigInt(batch.highWatermark) >= expected) return true
     try {
-      const low = await d.lowWatermark(assignment)
-      if (low <= expected) return true
-      d.assignments.halt(assignment, 'expired_unread', { expected, low })
+      // The batch's own high watermark may be that of a replica which lags: the leader's word counts.
+      const { low, high } = await d.logBounds(assignment)
+      if (low <= expected && expected <= high) return true
+      if (!assignment.alive) return false
+      d.assignments.halt(assignment, low > expected ? 'expired_unread' : 'beyond_end', { expected, low, high })
+      await recommit(assignment, payload)
     } catch (error) {
-      d.logger.warn(
-        { ...assignment.at, error: errorMessage(error) },
-        'could not check a gap in the offsets, trying again',
-      )
+      d.scheduler.pause(assignment.at, 'offset-guard', BREATHER_MS)
+      d.logger.warn({ ...assignment.at, error: errorMessage(error) }, 'could not check or hold a gap in the offsets')
     }
     return false
   }
@@ -86,31 +95,45 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
     })
     const endsAtMs = clock.now() + d.sliceMs
     let commitAtMs = clock.now() + COMMIT_EVERY_MS
-    let blocked = false
+    let rejoin: unknown
+    let started = 0
+    let over = false
+    /** For good: a pause that ends in mid-slice must not let records run after earlier ones were left out. */
     const stopped = () =>
-      blocked || heart.lost() !== undefined || !assignment.alive || d.draining() || d.scheduler.isPaused(assignment.at)
+      (over ||=
+        (heart.lost() ?? rejoin) !== undefined ||
+        !assignment.alive ||
+        d.draining() ||
+        d.scheduler.isPaused(assignment.at))
+    /** A slice does one record at least, however long it waited for its place. */
+    const late = () => (over ||= started > 0 && clock.now() >= endsAtMs)
 
     async function start(message: KafkaMessage): Promise<void> {
       const raw = toRawRecord(assignment, message)
+      // Before anything can stop it: a record that begun and was left out holds the watermark.
+      if (!assignment.watermark.begin(raw.offset)) return
       await untilDue(raw)
+      if (stopped()) return
       const release = await d.limit.acquire()
       heart.progress()
-      if (stopped() || !assignment.watermark.begin(raw.offset)) return release()
-      const input = await readRecord(raw, d.decode, handlers.signal).catch(toError)
-      const key = input instanceof Error ? message.offset : d.stage.orderKey(input.value)
+      if (stopped() || late()) return release()
+      const { input, key } = await read(raw, handlers.signal)
+      let queued = false
       const run = async () => {
-        if (stopped()) return
+        if (stopped() || (queued && late())) return
+        started += 1
         const timing = { clock, timeoutMs: d.recordTimeoutMs }
         const goOn = await settled(raw, () =>
           input instanceof Error ? Promise.resolve(failed(input)) : handleRecord(d.stage, d.deps, input, timing),
         )
-        if (!goOn) blocked = true
+        if (!goOn) over = true
         heart.progress()
       }
       const work = lanes.run(key, run).finally(() => {
         release()
         running.delete(work)
       })
+      queued = true
       running.add(work)
       // A dependency is being tried again through this partition: one record at a time until one has succeeded.
       if (assignment.probing) await work
@@ -121,21 +144,46 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
       else if (dueInMs > 0) await new Promise<void>((resolve) => void clock.after(dueInMs, resolve))
     }
 
-    for (const message of payload.batch.messages) {
-      if (stopped() || clock.now() >= endsAtMs) break
-      await start(message)
-      if (clock.now() < commitAtMs) continue
-      await commitProgress(assignment, payload, d.logger)
+    async function commit(): Promise<void> {
+      const error = await commitProgress(assignment, payload)
       commitAtMs = clock.now() + COMMIT_EVERY_MS
+      if (error === undefined) return
+      if (asksToRejoin(error)) rejoin = error
+      else d.scheduler.pause(assignment.at, 'dependency', BREATHER_MS)
+      d.logger.warn({ ...assignment.at, error: errorMessage(error) }, 'offset commit failed')
+    }
+
+    for (const message of payload.batch.messages) {
+      if (stopped() || late()) break
+      await start(message)
+      if (clock.now() >= commitAtMs) await commit()
     }
     await Promise.all(running)
     handlers.abort()
     heart.stop()
+    passTrailing(assignment, payload)
     await flush(assignment)
-    await commitProgress(assignment, payload, d.logger)
-    const lost = heart.lost()
+    await commit()
+    const lost = heart.lost() ?? rejoin
     if (lost !== undefined) throw toError(lost)
     await payload.heartbeat()
+  }
+
+  async function read(
+    raw: RawRecord,
+    signal: AbortSignal,
+  ): Promise<{ input: InputRecord<Value> | Error; key: string }> {
+    try {
+      const input = await readRecord(raw, d.decode, signal)
+      return { input, key: d.stage.orderKey(input.value) }
+    } catch (error) {
+      return { input: toError(error), key: String(raw.offset) }
+    }
+  }
+  /** Control records behind the last record never reach a consumer; unpassed, they would look like lag for ever. */
+  function passTrailing({ watermark }: Assignment, { batch }: EachBatchPayload) {
+    const last = batch.messages.at(-1)
+    if (last && watermark.next() === BigInt(last.offset) + 1n) watermark.passTo(BigInt(batch.lastOffset()) + 1n)
   }
 
   /** @returns whether the partition may go on; false: a dependency is away, or the partition is another's now. */
@@ -161,8 +209,9 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
     if (!assignment.alive) throw new Fenced('the partition was lost while its record was worked on')
     const what = await d.settle(outcome, raw)
     assignment.watermark.finish(offset)
-    d.watch.succeeded(assignment)
     const error = 'error' in outcome ? outcome.error : undefined
+    // A record that failed by itself proves nothing: it may never have reached the dependency that is being tried.
+    if (!error) d.watch.succeeded(assignment)
     d.observer.settled?.(d.name, what, { ...(error && { code: error.code }), ms: d.clock.now() - startedMs })
     if (error)
       d.logger.warn({ ...assignment.at, offset, what, code: error.code, error: error.message }, 'record failed')
@@ -181,11 +230,14 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
     )
   }
   async function flush(assignment: Assignment): Promise<void> {
+    const before = assignment.ledger
     try {
       await d.writer?.flush(assignment)
+      if (assignment.ledger !== before) d.watch.succeeded(assignment)
     } catch (error) {
-      if (!interrupted(assignment, error))
-        d.logger.error({ ...assignment.at, error: errorMessage(error) }, 'could not flush the ledger')
+      if (interrupted(assignment, error)) return
+      d.scheduler.pause(assignment.at, 'dependency', BREATHER_MS)
+      d.logger.error({ ...assignment.at, error: errorMessage(error) }, 'could not flush the ledger')
     }
   }
 }

@@ -9,6 +9,8 @@ export interface Watermark {
    */
   readonly begin: (offset: bigint) => boolean
   readonly finish: (offset: bigint) => void
+  /** Nothing lies between `next` and this offset but what a consumer never sees (control records). */
+  readonly passTo: (offset: bigint) => void
   /** Next offset to process: everything below is finished. */
   readonly next: () => bigint
   /** What `next` will be once these offsets are finished too. */
@@ -34,6 +36,9 @@ export function createWatermark(start: bigint): Watermark {
         next = first + 1n
         open.delete(first)
       }
+    },
+    passTo: (offset) => {
+      if (open.size === 0 && offset > next) next = offset
     },
     next: () => next,
     nextWith: (offsets) => {

@@ -1,0 +1,92 @@
+/**
+ * `npm test`: types, formatting and lint, then every test file over one shared broker and registry. Ends with the line
+ * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { readConfig } from '../config.ts'
+import { startStack } from '../embedded/stack.ts'
+import { foreground } from '../foreground.ts'
+import type { Life } from '../foreground.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+const bin = (name: string) => join(root, 'node_modules', '.bin', name)
+const files = process.argv.slice(2)
+const say = (line: string) => console.log(line)
+
+interface Step {
+  readonly name: string
+  readonly command: string
+  readonly args: readonly string[]
+}
+const staticChecks: Step[] = [
+  { name: 'types', command: bin('tsc'), args: ['--noEmit'] },
+  { name: 'lint', command: bin('eslint'), args: ['-c', 'ops/eslint.config.js', '.'] },
+  { name: 'formatting', command: bin('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
+]
+
+await foreground(
+  async (life) => {
+    const counts = { passed: 0, failed: 0 }
+    const stack = startSharedStack(life)
+    stack.catch(() => {})
+    // The broker starts while the compiler works.
+    for (const step of files.length > 0 ? [] : staticChecks) {
+      const code = await run(step.command, step.args, {}, life)
+      say(`${code === 0 ? 'ok' : 'FAILED'}: ${step.name}`)
+      counts[code === 0 ? 'passed' : 'failed'] += 1
+    }
+    const tests = await runTests(await stack, life)
+    say(`\n${counts.passed + tests.passed} passed, ${counts.failed + tests.failed} failed`)
+    if (counts.failed + tests.failed > 0) throw new Error('some tests failed')
+  },
+  { codeOnSignal: 130 },
+)
+
+async function startSharedStack(life: Life) {
+  const config = readConfig()
+  const dataDir = join(config.dataDir, 'test')
+  rmSync(dataDir, { recursive: true, force: true })
+  mkdirSync(dataDir, { recursive: true })
+  const stack = await startStack({
+    dataDir,
+    libDir: config.libDir,
+    parts: ['kafka', 'registry'],
+    onProgress: ({ part, state, detail }) => say(`${part}: ${state} ${detail}`.trim()),
+  })
+  life.defer('test broker and registry', stack.stop)
+  stack.failed.catch((error: Error) => life.fail(error))
+  return {
+    SLUICE_TEST_BROKERS: stack.endpoints.brokers!.join(','),
+    SLUICE_TEST_REGISTRY_URL: stack.endpoints.registryUrl!,
+  }
+}
+
+async function runTests(shared: Record<string, string>, life: Life): Promise<{ passed: number; failed: number }> {
+  const output = join(root, '.sluice', 'test-results.tap')
+  const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=2', `--output-file=${output}`, ...files]
+  const code = await run(bin('tap'), args, shared, life)
+  const { passed, failed } = countTests(readFileSync(output, 'utf8'))
+  // A file that dies before its first test, or a run without any, must not read as success.
+  return { passed, failed: failed + (failed === 0 && (code !== 0 || passed === 0) ? 1 : 0) }
+}
+
+/** Named tests (a file's top level), not single assertions; a skipped one is neither. */
+function countTests(tap: string) {
+  const counts = { passed: 0, failed: 0 }
+  for (const [, not, rest] of tap.matchAll(/^ {4}(not )?ok \d+(.*)$/gm))
+    if (!/# (SKIP|TODO)/i.test(rest!)) counts[not ? 'failed' : 'passed'] += 1
+  return counts
+}
+
+async function run(command: string, args: readonly string[], env: Record<string, string>, life: Life): Promise<number> {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } })
+  const ended = once(child, 'exit') as Promise<[number | null]>
+  life.defer(command, async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+    await ended
+  })
+  return (await ended)[0] ?? 1
+}

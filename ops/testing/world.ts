@@ -1,0 +1,218 @@
+/**
+ * Real parts for one test file: topics of its own (by prefix) on a real broker and registry, a database of its own, an
+ * embeddings server whose log can be read, and stages as processes of their own that can be killed.
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Admin } from 'kafkajs'
+import type { PageCrawled, PageProcessed } from '../../schemas/generated/types.ts'
+import type { TopicName } from '../../schemas/topics.ts'
+import { sourceId } from '../../streams/source-id.ts'
+import type { StageName } from '../../streams/topology.ts'
+import { readConfig } from '../config.ts'
+import { startEmbeddingsServer } from '../embedded/embeddings-server.ts'
+import { startStack } from '../embedded/stack.ts'
+import { withEndpoints } from '../endpoints.ts'
+import { stageLag, totalLag } from '../lag.ts'
+import { createLogger } from '../logger.ts'
+import { createServices } from '../services.ts'
+import type { Services } from '../services.ts'
+import { TEST_DIMENSIONS, createTestDatabase } from './database.ts'
+import type { TestDatabase } from './database.ts'
+import { testEnvironment } from './environment.ts'
+import { eventually } from './eventually.ts'
+
+export type World = Awaited<ReturnType<typeof createWorld>>
+
+const cli = join(import.meta.dirname, '..', 'bin', 'sluice.mjs')
+
+export async function createWorld({ partitions = 3, allowHosts = [] as readonly string[] } = {}) {
+  const cleanups: (() => Promise<unknown>)[] = []
+  const broker = await sharedBroker(cleanups)
+  const database = await createTestDatabase()
+  cleanups.push(database.close)
+  const embeddings = await startEmbeddingsServer({ port: 0 })
+  cleanups.push(embeddings.close)
+  const prefix = `t${randomUUID().slice(0, 8)}.`
+  const variables = {
+    KAFKA_BROKERS: broker.brokers,
+    SCHEMA_REGISTRY_URL: broker.registryUrl,
+    DATABASE_URL: database.url,
+    OPENAI_BASE_URL: embeddings.url,
+    OPENAI_API_KEY: 'test',
+    EMBEDDING_MODEL: 'test-model',
+    EMBEDDING_DIMENSIONS: String(TEST_DIMENSIONS),
+    SLUICE_TOPIC_PREFIX: prefix,
+    SLUICE_PARTITIONS: String(partitions),
+    LOG_LEVEL: testEnvironment.logLevel,
+    ...(allowHosts.length > 0 && { CRAWL_ALLOW_HOSTS: allowHosts.join(',') }),
+  }
+  const config = withEndpoints(readConfig(variables), {})
+  const services = createServices(config, createLogger(testEnvironment.logLevel))
+  cleanups.push(services.close)
+  await services.applyTopics()
+  await services.codec.register()
+  await services.producer.connect()
+  const admin = services.kafka('test').admin()
+  await admin.connect()
+  cleanups.push(() => admin.disconnect())
+  const children = new Set<ChildProcess>()
+  cleanups.push(() => Promise.all([...children].map((child) => end(child, 'SIGKILL'))))
+
+  return {
+    ...{ config, services, admin, database, embeddings, prefix, variables },
+    db: database.db,
+    produce: (topic: TopicName, values: readonly ({ tenant_id: string } & object)[]) => produce(services, topic, values),
+    produceRaw: services.producer.produce,
+    /** Stages in a process of their own; resolves once it has joined its groups. */
+    spawnStages: (names: readonly StageName[], extra: Record<string, string> = {}) =>
+      spawnStages(names, { ...variables, ...extra }, children),
+    drained: (stage: StageName, withinMs?: number) => drained(admin, stage, prefix, withinMs),
+    deadLetters: (topic: TopicName) => readTopic(services, `${prefix}${topic}.dlq`),
+    readTopic: (topic: string) => readTopic(services, prefix + topic),
+    close: async () => {
+      for (const cleanup of cleanups.reverse()) await cleanup()
+    },
+  }
+}
+
+async function sharedBroker(cleanups: (() => Promise<unknown>)[]) {
+  if (testEnvironment.brokers && testEnvironment.registryUrl)
+    return { brokers: testEnvironment.brokers, registryUrl: testEnvironment.registryUrl }
+  const config = readConfig()
+  const stack = await startStack({
+    dataDir: join(config.dataDir, `test-${process.pid}`),
+    libDir: config.libDir,
+    parts: ['kafka', 'registry'],
+    onProgress: () => {},
+  })
+  cleanups.push(stack.stop)
+  return { brokers: stack.endpoints.brokers!.join(','), registryUrl: stack.endpoints.registryUrl! }
+}
+
+async function produce(
+  { codec, producer, config }: Services,
+  topic: TopicName,
+  values: readonly ({ tenant_id: string } & object)[],
+): Promise<void> {
+  const encoded = await Promise.all(values.map((value) => codec.encode(topic, value)))
+  await producer.produce(
+    values.map(({ tenant_id }, index) => ({ topic: config.topicPrefix + topic, key: tenant_id, value: encoded[index]! })),
+  )
+}
+
+async function spawnStages(names: readonly StageName[], env: Record<string, string>, children: Set<ChildProcess>) {
+  const child = spawn(process.execPath, [cli, 'run', ...names], {
+    env: { PATH: process.env['PATH'], ...env, LOG_LEVEL: 'info' },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
+  children.add(child)
+  let log = ''
+  const running = Promise.withResolvers<void>()
+  child.stderr.on('data', (data: Buffer) => {
+    log += data.toString()
+    if (testEnvironment.logLevel !== 'silent') process.stderr.write(data)
+    if (log.includes('"msg":"running"')) running.resolve()
+  })
+  void once(child, 'exit').then(([code, signal]) => {
+    children.delete(child)
+    running.reject(new Error(`stages ${names.join(',')} ended (${code ?? signal}) before they ran:\n${log.slice(-2_000)}`))
+  })
+  await running.promise
+  return {
+    pid: child.pid!,
+    log: () => log,
+    signal: (signal: NodeJS.Signals) => void child.kill(signal),
+    /** @returns exit code, or null after a signal. */
+    end: (signal: NodeJS.Signals) => end(child, signal),
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  await exited
+  return child.exitCode
+}
+
+/** All that was produced for the stage is settled and committed. */
+async function drained(admin: Admin, stage: StageName, prefix: string, withinMs = 60_000): Promise<void> {
+  await eventually(
+    `lag of ${stage} is 0`,
+    async () => totalLag(await stageLag(admin, stage, prefix)),
+    (lag) => lag === 0n,
+    withinMs,
+  )
+}
+
+/** Every record of a topic from its beginning to its end as it is now. */
+async function readTopic({ kafka }: Services, topic: string) {
+  const admin = kafka('reader').admin()
+  await admin.connect()
+  const bounds = await admin.fetchTopicOffsets(topic)
+  const left = new Map(bounds.map(({ partition, low, high }) => [partition, BigInt(high) - BigInt(low)]))
+  await admin.disconnect()
+  const wanted = [...left.values()].reduce((sum, count) => sum + count, 0n)
+  const records: { partition: number; key: string; value: Buffer | null; headers: Record<string, string> }[] = []
+  if (wanted === 0n) return records
+  const consumer = kafka('reader').consumer({ groupId: `reader-${randomUUID()}` })
+  const all = Promise.withResolvers<void>()
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachMessage: ({ partition, message }) => {
+      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)])
+      records.push({ partition, key: String(message.key), value: message.value, headers: Object.fromEntries(headers) as Record<string, string> })
+      if (BigInt(records.length) >= wanted) all.resolve()
+      return Promise.resolve()
+    },
+  })
+  await all.promise
+  await consumer.disconnect()
+  return records
+}
+
+/** A page event as an upstream service sends it. */
+export function crawledPage(tenant: string, path: string, given: Partial<PageCrawled> = {}): Partial<PageCrawled> & { tenant_id: string } {
+  const words = given.body ? '' : `The pump ${path} of ${tenant} moves water uphill. `.repeat(30)
+  const html = `<html lang="en"><head><title>Pump ${path}</title></head><body><article><h1>Pump ${path}</h1><p>${words}</p></article></body></html>`
+  return {
+    tenant_id: tenant,
+    url: `https://${tenant}.example/${path}`,
+    body: Buffer.from(html),
+    content_type: 'text/html; charset=utf-8',
+    version: 1n,
+    ...given,
+  }
+}
+
+/** What the processor makes of a page, with as many paragraphs as asked for. */
+export function processedPage(tenant: string, path: string, given: Partial<PageProcessed> & { paragraphs?: number } = {}) {
+  const { paragraphs = 3, ...fields } = given
+  const url = `https://${tenant}.example/${path}`
+  const version = fields.version ?? 1n
+  return {
+    tenant_id: tenant,
+    source_id: sourceId(tenant, url),
+    url,
+    canonical_url: url,
+    version,
+    title: `Pump ${path}`,
+    language: 'en',
+    content_hash: `${path}-${version}-${paragraphs}`,
+    blocks: Array.from({ length: paragraphs }, (_, index) => ({
+      kind: 'PARAGRAPH',
+      text: `Paragraph ${index} of ${path} at version ${version}: ${'the pump moves water uphill without a sound. '.repeat(14)}`,
+      level: 0,
+      lang: '',
+    })),
+    ...fields,
+  }
+}
+
+export type { TestDatabase }
