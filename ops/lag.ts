@@ -1,5 +1,6 @@
 /** How far consumer groups are behind, by offsets. */
 import type { Admin } from 'kafkajs'
+import { fetchBounds } from '../connectors/kafka/bounds.ts'
 import { retryTopic } from '../schemas/topics.ts'
 import { topology } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
@@ -25,7 +26,7 @@ export async function stageLag(
   const group = prefix + edge.group
   const topics = [prefix + edge.from, prefix + retryTopic(edge.from)]
   // Ends before commits: the other way round, what is committed in between would read as negative lag.
-  const ends = await Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic)))
+  const ends = await Promise.all(topics.map((topic) => fetchBounds(admin, topic)))
   const committed = await admin.fetchOffsets({ groupId: group, topics })
   return topics.flatMap((topic, index) =>
     ends[index]!.filter((entry) => partition === undefined || entry.partition === partition).map((entry) => {
@@ -33,8 +34,8 @@ export async function stageLag(
         .find((one) => one.topic === topic)
         ?.partitions.find((one) => one.partition === entry.partition)?.offset
       const next = offset === undefined || BigInt(offset) < 0n ? null : BigInt(offset)
-      const end = BigInt(entry.high)
-      const behind = end - (next ?? BigInt(entry.low))
+      const end = entry.high
+      const behind = end - (next ?? entry.low)
       return { group, topic, partition: entry.partition, committed: next, end, lag: behind > 0n ? behind : 0n }
     }),
   )

@@ -53,8 +53,8 @@ t.test('each poison record becomes one dead letter with its original bytes; its 
     t.equal(letter?.key, key, `${name}: original key`)
     t.equal(letter?.headers['sluice-origin-topic'], `${prefix}pages.crawled`, `${name}: origin`)
   }
-  const [{ count }] = await db('sources').where({ tenant_id: 'acme', status: 'active' }).count()
-  t.equal(Number(count), poison.length, 'every neighbour is stored')
+  const active = await db('sources').where({ tenant_id: 'acme', status: 'active' })
+  t.equal(active.length, poison.length, 'every neighbour is stored')
 })
 
 t.test('an input that the embeddings API refuses costs its own page only', async (t) => {

@@ -145,9 +145,10 @@ const borders: Record<string, Border> = {
       'streams/runtime/example.ts',
       'connectors/kafka/example.ts',
       'ops/commands/example.ts',
+      'ops/embedded/example.ts',
       'ops/cli.ts',
     ],
-    allowedIn: ['ops/config.ts', 'ops/embedded/example.ts', 'ops/example.test.ts'],
+    allowedIn: ['ops/config.ts', 'ops/example.test.ts', 'ops/testing/example.ts'],
   },
   'whichever way it is written': {
     rule: 'no-restricted-properties',

@@ -1,37 +1,12 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { PGlite } from '@electric-sql/pglite'
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
-import knex, { type Knex } from 'knex'
 import t from 'tap'
+import { createTestDatabase } from '../../ops/testing/database.ts'
 import { down, up } from '../../migrations/002_crawl_frontier.ts'
 import type { HostState, LeasedUrl, PageResult } from '../../streams/1-crawler/ports.ts'
 import type { FrontierAdmission } from '../../streams/writes.ts'
 import { admitCrawl, createFrontier, deleteCrawls, jobProgress } from './frontier.ts'
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-const engine = await PGlite.create()
-const port = await freePort()
-const server = new PGLiteSocketServer({ db: engine, port, host: '127.0.0.1', maxConnections: 8 })
-await server.start()
-const db: Knex = knex({
-  client: 'pg',
-  connection: { host: '127.0.0.1', port, user: 'postgres', password: 'postgres', database: 'postgres' },
-  pool: { min: 0, max: 6 },
-})
-t.teardown(async () => {
-  await db.destroy()
-  await server.stop()
-  await engine.close()
-})
+const { db, close } = await createTestDatabase({ migrated: false })
+t.teardown(close)
 await db.transaction(up)
 t.beforeEach(() => db.raw('truncate crawl_jobs, crawl_frontier, crawl_hosts, web_pages'))
 
@@ -120,8 +95,8 @@ t.test('many hosts are leased side by side, up to the limit', async (t) => {
   await admit(Array.from({ length: 8 }, (_, n) => `https://h${n}.example/`))
   const [one, two] = await Promise.all([lease(5, 'one'), lease(5, 'two')])
   const rest = await lease(5)
-  t.equal(new Set([...one!, ...two!, ...rest].map(({ url }) => url)).size, 8)
-  t.ok(one!.length <= 5 && two!.length <= 5)
+  t.equal(new Set([...one, ...two, ...rest].map(({ url }) => url)).size, 8)
+  t.ok(one.length <= 5 && two.length <= 5)
 })
 
 t.test('links are admitted one deeper, each once, and not below the deepest level', async (t) => {
@@ -155,6 +130,53 @@ t.test('a lease that ran out is another worker’s, and its first owner can no l
   t.equal(await frontier.complete(taken, fetched()), true)
   t.equal(await frontier.complete(taken, fetched()), false, 'once only')
   t.match(await jobProgress(db, 'acme', 'c1'), { fetched: 1, pending: 0, status: 'done' })
+})
+
+t.test('a worker that leases its own lost row again is told apart from its former self', async (t) => {
+  await admit([fast(1)])
+  const lost = first(await lease(1, 'one'))
+  clock.at += 60_001
+  const again = first(await lease(1, 'one'))
+  t.equal(await frontier.complete(lost, fetched()), false)
+  t.equal(await frontier.complete(again, fetched()), true)
+})
+
+t.test('under many workers no host ever has more in flight than its slots, and no page is fetched twice', async (t) => {
+  const hosts = ['a', 'b', 'fast.c'].map((name) => `https://${name}.example`)
+  for (const tenantId of ['acme', 'other'])
+    await admit(
+      hosts.map((host) => `${host}/${tenantId}`),
+      { tenantId, maxPages: 40 },
+    )
+  const inFlight = new Map<string, number>()
+  const done: string[] = []
+  let most = { one: 0, four: 0 }
+  const fetchOne = async (leased: LeasedUrl) => {
+    const now = (inFlight.get(leased.host) ?? 0) + 1
+    inFlight.set(leased.host, now)
+    most = leased.host.startsWith('fast.')
+      ? { ...most, four: Math.max(most.four, now) }
+      : { ...most, one: Math.max(most.one, now) }
+    await new Promise(setImmediate)
+    inFlight.set(leased.host, now - 1)
+    done.push(leased.tenantId + leased.url)
+    const links = Array.from({ length: 15 }, (_, n) => `https://${leased.host}/${(done.length + n) % 30}`)
+    t.equal(await frontier.complete(leased, fetched(links)), true)
+  }
+  const worker = async (owner: string) => {
+    for (let turn = 0; turn < 200 && done.length < 80; turn++) {
+      clock.at += 250
+      await Promise.all((await lease(5, owner)).map(fetchOne))
+    }
+  }
+  await Promise.all(['one', 'two', 'three', 'four', 'five', 'six'].map(worker))
+  t.match(
+    [await jobProgress(db, 'acme', 'c1'), await jobProgress(db, 'other', 'c1')],
+    Array(2).fill({ status: 'done', admitted: 40, fetched: 40 }),
+  )
+  t.equal(new Set(done).size, done.length)
+  t.equal(most.one, 1)
+  t.ok(most.four <= 4)
 })
 
 t.test('a retry comes back later with its attempt counted, a release without', async (t) => {

@@ -4,8 +4,10 @@ import { connect, createServer as createTcpServer, type AddressInfo, type Server
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import type { buildConnector } from 'undici'
+import { createGuardedConnector, systemResolve } from './guarded-connector.ts'
 import { createGuardedFetch, type GuardedFetchSettings } from './guarded-fetch.ts'
 import { createRobots } from './robots.ts'
+import { createAllowList } from './url-policy.ts'
 
 const SITE = 'site.example'
 
@@ -120,6 +122,17 @@ t.test('literals never reach the connector’s lookup and are refused all the sa
   for (const host of ['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '0', '169.254.169.254'])
     await t.rejects(fetch(`http://${host}/`), { code: 'fetch_refused' }, host)
   await close()
+})
+
+t.test('the connector by itself refuses literals, whatever was checked before it', async (t) => {
+  const connect = createGuardedConnector({
+    allow: createAllowList([]),
+    resolve: systemResolve,
+    connectTimeoutMs: 100,
+    build: () => () => t.fail('dialled'),
+  })
+  for (const hostname of ['127.0.0.1', '::1', '[::1]', '::ffff:10.0.0.1', '169.254.169.254'])
+    connect({ hostname, protocol: 'http:', port: '' }, (error) => t.match(error, { code: 'fetch_refused' }, hostname))
 })
 
 t.test('redirects into private space are refused at the hop', async (t) => {

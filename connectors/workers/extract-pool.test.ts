@@ -10,7 +10,7 @@ const codeOf = (promise: Promise<unknown>) =>
   )
 
 t.test('a page that hangs its worker is killed at its limit, and its neighbours complete', async (t) => {
-  const pool = createExtractPool({ workers: 2, timeoutMs: 400, memoryMb: 64, workerFile: hostile })
+  const pool = createExtractPool({ workers: 2, timeoutMs: 500, memoryMb: 64, workerFile: hostile })
   t.teardown(() => pool.close())
   await pool.warm()
   const hung = codeOf(pool.extract(page('hang')))

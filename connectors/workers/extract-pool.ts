@@ -5,15 +5,16 @@
 import { Piscina } from 'piscina'
 import type { ExtractInput, Extracted } from '../../streams/2-processor/extract.ts'
 import { StageError, errorMessage } from '../../streams/errors.ts'
+import type { ExtractTask } from './extract-task.ts'
 import { createGate } from './gate.ts'
 
 export interface ExtractPoolOptions {
   readonly workers: number
-  /** Wall time of one page, from the moment it has a worker of its own (a replaced worker's start, 1 s, included). */
+  /** Wall time of one page, from the moment its worker takes it up: the start of a replaced worker does not count. */
   readonly timeoutMs: number
   /** Old generation of each worker's heap. */
   readonly memoryMb: number
-  /** Exports `default (input: ExtractInput) => Extracted`; another one only in tests. */
+  /** Exports `default (task: ExtractTask) => Extracted`; another one only in tests. */
   readonly workerFile?: string
 }
 
@@ -48,26 +49,30 @@ export function createExtractPool(options: ExtractPoolOptions): ExtractPool {
   })
   // Emitted when a worker without a task dies; its replacement is under way.
   pool.on('error', () => {})
-  // Pages wait here, not in the pool's queue, where the clock of their timeout would run already.
+  // Pages wait here, in the order they came; the pool's own queue would start them under a limit of its own.
   const gate = createGate(workers)
 
-  const attempt = async (input: ExtractInput, signal: AbortSignal): Promise<Extracted | Error> => {
-    const timeout = AbortSignal.timeout(timeoutMs)
+  const attempt = async (input: ExtractInput, signal: AbortSignal): Promise<Extracted | StageError> => {
+    const clock = startClock(timeoutMs)
     try {
       // An abort terminates the worker thread, which ends synchronous loops too.
-      return (await pool.run(input, { signal: AbortSignal.any([signal, timeout]) })) as Extracted
+      const task: ExtractTask = { input, started: clock.started }
+      return (await pool.run(task, { signal: AbortSignal.any([signal, clock.signal]) })) as Extracted
     } catch (error) {
       signal.throwIfAborted()
-      if (timeout.aborted) throw new StageError('extract_timeout', `no result within ${timeoutMs} ms`)
+      if (clock.signal.aborted) throw clock.signal.reason
       return failure(error, memoryMb)
+    } finally {
+      clock.stop()
     }
   }
   const extract = async (input: ExtractInput, signal: AbortSignal = new AbortController().signal) => {
     const leave = await gate.enter(signal)
     try {
-      let result: Extracted | Error = new Error('not tried')
-      for (let count = 0; count < ATTEMPTS && result instanceof Error; count++) result = await attempt(input, signal)
-      if (result instanceof Error) throw result
+      let result = await attempt(input, signal)
+      for (let count = 1; count < ATTEMPTS && result instanceof StageError; count++)
+        result = await attempt(input, signal)
+      if (result instanceof StageError) throw result
       return result
     } finally {
       leave()
@@ -78,6 +83,32 @@ export function createExtractPool(options: ExtractPoolOptions): ExtractPool {
     warm: async () => void (await Promise.all(Array.from({ length: workers }, () => extract(BLANK)))),
     close: () => pool.close(),
   }
+}
+
+/** Longest a worker may take to start: thirty times what it needs on an idle core. */
+const WORKER_START_MS = 30_000
+
+/** Counts from the worker's own word that it has begun; `signal` aborts with the error to throw. */
+function startClock(timeoutMs: number) {
+  const started = new Int32Array(new SharedArrayBuffer(4))
+  const expiry = new AbortController()
+  let stopped = false
+  const expire = () => expiry.abort(new StageError('extract_timeout', `no result within ${timeoutMs} ms`))
+  const notStarted = () => expiry.abort(new StageError('extract_failed', 'no worker started', { retriable: true }))
+  // Also keeps the process alive: the pool lets go of workers that are still starting, whatever waits for them.
+  let timer = setTimeout(notStarted, WORKER_START_MS)
+  void Promise.resolve(Atomics.waitAsync(started, 0, 0).value).then(() => {
+    if (stopped) return
+    clearTimeout(timer)
+    timer = setTimeout(expire, timeoutMs)
+  })
+  const stop = () => {
+    stopped = true
+    clearTimeout(timer)
+    // Wakes the wait of a page that never began.
+    Atomics.notify(started, 0)
+  }
+  return { started, signal: expiry.signal, stop }
 }
 
 function failure(error: unknown, memoryMb: number): StageError {

@@ -1,2 +1,5 @@
 /** Entry of a worker thread; the DOM is loaded once, when the thread starts. */
-export { extract as default } from '../../streams/2-processor/extract.ts'
+import { extract } from '../../streams/2-processor/extract.ts'
+import { announced } from './extract-task.ts'
+
+export default announced(extract)

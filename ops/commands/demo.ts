@@ -122,9 +122,11 @@ function stageCounts(states: readonly CrawlState[], tally: Tally) {
     (sum, outcome) => sum + (tally.stage('crawler').outcomes[outcome] ?? 0),
     0,
   )
+  // A page is published before the crawler counts it as done, so the next stage may be ahead of the count.
+  const known = (done: number) => ({ done, total: Math.max(published, done) })
   return [
     { name: 'crawled', done: tally.stage('crawler').count, total: admitted },
-    { name: 'processed', done: tally.stage('processor').count, total: published },
-    { name: 'searchable', done: tally.stage('chunker').count, total: published },
+    { name: 'processed', ...known(tally.stage('processor').count) },
+    { name: 'searchable', ...known(tally.stage('chunker').count) },
   ]
 }

@@ -50,7 +50,7 @@ export interface Guarded {
 export interface GuardOptions {
   readonly command: string
   readonly args: readonly string[]
-  readonly cwd?: string
+  readonly cwd?: string | undefined
   /** Appended to: standard error, and standard output unless it is piped. */
   readonly logFile: string
   readonly stdout?: 'log' | 'pipe'

@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { UserError } from '../../streams/errors.ts'
+import type { StartContext } from './context.ts'
 import { kafkaLibrary } from './library.ts'
 import { startProcess, type RunningPart } from './part.ts'
 import { freePort, LOOPBACK } from './ports.ts'
@@ -15,22 +16,18 @@ const MESSAGE_MAX_BYTES = 10 * 1024 * 1024
 /** A consumer group that was away for a season goes on where it was. */
 const OFFSETS_RETENTION_MINUTES = 365 * 24 * 60
 
-export interface KafkaOptions {
+export interface KafkaOptions extends StartContext {
   readonly dataDir: string
-  readonly libDir: string
-  readonly logFile: string
   /** A free port when not given. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** Host and port that clients are told to connect to, when that is a proxy in front of the broker. */
-  readonly advertised?: { readonly host: string; readonly port: number }
-  readonly heapMb?: number
-  readonly onDownload: (detail: string) => void
-  readonly onStart: () => void
+  readonly advertised?: { readonly host: string; readonly port: number } | undefined
+  readonly heapMb?: number | undefined
 }
 
 export async function startKafka(options: KafkaOptions): Promise<RunningPart & { readonly brokers: string[] }> {
-  const jars = join(await kafkaLibrary(options.libDir, options.onDownload), '*')
-  options.onStart()
+  const jars = join(await kafkaLibrary(options), '*')
+  options.onStart?.()
   const [port, controllerPort] = await Promise.all([freePort(options.port), freePort()])
   await mkdir(options.dataDir, { recursive: true })
   const propertiesFile = join(options.dataDir, 'server.properties')
@@ -44,6 +41,7 @@ export async function startKafka(options: KafkaOptions): Promise<RunningPart & {
     args: [...jvmFlags(options.heapMb ?? 512), '-Dlog4j2.level=WARN', '-cp', jars, 'kafka.Kafka', propertiesFile],
     cwd: options.dataDir,
     logFile: options.logFile,
+    signal: options.signal,
     isReady: () => hasBroker(`${LOOPBACK}:${port}`),
   })
   return { part: 'kafka', brokers: [`${advertised.host}:${advertised.port}`], ...child }
@@ -97,6 +95,10 @@ replica.fetch.max.bytes=${MESSAGE_MAX_BYTES}
 auto.create.topics.enable=false
 # Nobody else is about to join: waiting 3 s for more members only delays the first start.
 group.initial.rebalance.delay.ms=0
+
+# After SIGKILL the broker is let in again once its old session has ended: 9 s by default.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
 
 # Threads and buffers of one machine.
 num.network.threads=2

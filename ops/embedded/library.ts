@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../../streams/errors.ts'
+import type { StartContext } from './context.ts'
 import { isAlive } from './endpoints.ts'
 import { runTool } from './run-tool.ts'
 
@@ -14,16 +15,16 @@ const POM = join(import.meta.dirname, 'pom.xml')
 export const KAFKA_FOLDER = 'kafka-4.1.0'
 export const REGISTRY_FOLDER = 'apicurio-registry-2.6.13.Final'
 
-type Progress = (detail: string) => void
+type LibraryContext = Pick<StartContext, 'libDir' | 'onDownload' | 'signal'>
 
 /** @returns the folder of Kafka's jars. */
-export const kafkaLibrary = (libDir: string, onDownload: Progress): Promise<string> =>
-  provide(libDir, KAFKA_FOLDER, onDownload, (folder) => fetchWithMaven('kafka', folder))
+export const kafkaLibrary = (context: LibraryContext): Promise<string> =>
+  provide(context, KAFKA_FOLDER, (folder) => fetchWithMaven('kafka', folder, context.signal))
 
 /** @returns the folder of the registry's runner jar and its `lib`. */
-export const registryLibrary = (libDir: string, onDownload: Progress): Promise<string> =>
-  provide(libDir, REGISTRY_FOLDER, onDownload, async (folder) => {
-    await fetchWithMaven('registry', folder)
+export const registryLibrary = (context: LibraryContext): Promise<string> =>
+  provide(context, REGISTRY_FOLDER, async (folder) => {
+    await fetchWithMaven('registry', folder, context.signal)
     const archive = (await readdir(folder)).find((name) => name.endsWith('.tar.gz'))
     if (!archive) throw new UserError('Maven delivered no archive of the schema registry')
     const unpacked = await runTool('tar', ['-xzf', join(folder, archive), '-C', folder])
@@ -33,9 +34,8 @@ export const registryLibrary = (libDir: string, onDownload: Progress): Promise<s
 
 /** `<libDir>/<name>`, filled by `fill` if it is not there yet. */
 export async function provide(
-  libDir: string,
+  { libDir, onDownload = () => {} }: LibraryContext,
   name: string,
-  onDownload: Progress,
   fill: (folder: string) => Promise<void>,
 ): Promise<string> {
   const target = join(libDir, name)
@@ -43,7 +43,7 @@ export async function provide(
   onDownload(`fetching ${name} into ${libDir}`)
   await mkdir(libDir, { recursive: true })
   await removeAbandoned(libDir, name)
-  const partial = join(libDir, `${name}.partial-${process.pid}`)
+  const partial = join(libDir, `${name}.partial-${process.pid}-${++downloads}`)
   try {
     await rm(partial, { recursive: true, force: true })
     await mkdir(partial)
@@ -57,10 +57,12 @@ export async function provide(
   return target
 }
 
+let downloads = 0
+
 /** Left by downloads whose process died. */
 async function removeAbandoned(libDir: string, name: string): Promise<void> {
   for (const entry of await readdir(libDir)) {
-    const pid = entry.startsWith(`${name}.partial-`) ? Number(entry.split('-').at(-1)) : undefined
+    const pid = entry.startsWith(`${name}.partial-`) ? Number(entry.split('-').at(-2)) : undefined
     if (pid !== undefined && !isAlive(pid)) await rm(join(libDir, entry), { recursive: true, force: true })
   }
 }
@@ -68,13 +70,12 @@ async function removeAbandoned(libDir: string, name: string): Promise<void> {
 /** Maven 3.8 does not lock its local repository: our own runs go one after the other. */
 let lastMavenRun: Promise<unknown> = Promise.resolve()
 
-async function fetchWithMaven(profile: 'kafka' | 'registry', folder: string): Promise<void> {
-  const run = lastMavenRun.then(() =>
-    runTool('mvn', [
-      ...['--batch-mode', '--quiet', '--strict-checksums', '--file', POM, '--activate-profiles', profile],
-      ...['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`],
-    ]),
-  )
+async function fetchWithMaven(profile: 'kafka' | 'registry', folder: string, signal?: AbortSignal): Promise<void> {
+  const args = [
+    ...['--batch-mode', '--quiet', '--strict-checksums', '--file', POM, '--activate-profiles', profile],
+    ...['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`],
+  ]
+  const run = lastMavenRun.then(() => runTool('mvn', args, { guarded: true, ...(signal && { signal }) }))
   lastMavenRun = run
   const { code, output } = await run
   if (code !== 0)

@@ -25,6 +25,7 @@ export interface StartOptions extends GuardOptions {
   /** One ask: true when the part does its work. Throwing means not yet. */
   readonly isReady: (process: Guarded) => Promise<boolean>
   readonly readyTimeoutMs?: number
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Starts a process and waits until it answers. @throws UserError with the end of its log. */
@@ -34,13 +35,57 @@ export async function startProcess(options: StartOptions): Promise<Guarded> {
   const deadline = AbortSignal.timeout(options.readyTimeoutMs ?? READY_TIMEOUT_MS)
   while (!(await options.isReady(child).catch(() => false))) {
     if (child.hasExited()) throw partError(options, `ended while starting (${await child.exited})`)
-    if (deadline.aborted) {
+    if (deadline.aborted || options.signal?.aborted) {
       await child.stop()
-      throw partError(options, 'did not become ready in time')
+      throw partError(options, deadline.aborted ? 'did not become ready in time' : 'was stopped while starting')
     }
     await delay(ASK_EVERY_MS)
   }
   return child
+}
+
+export interface NodeServerOptions extends Pick<StartOptions, 'part' | 'logFile' | 'signal'> {
+  /** Prints `{"port":N}` when it listens, ends when its standard input ends. */
+  readonly script: string
+  readonly args: readonly string[]
+  readonly nodeFlags?: readonly string[]
+  readonly answers: (port: number) => Promise<boolean>
+}
+
+/** One of this project's own servers, as a process of its own. */
+export async function startNodeServer(options: NodeServerOptions): Promise<{ child: Guarded; port: number }> {
+  let port: number | undefined
+  let said: string | undefined
+  const listen = (child: Guarded) => {
+    said = ''
+    child.stdout!.on('data', (data: Buffer) => {
+      if (port !== undefined) return
+      said += data.toString()
+      if (said?.includes('\n')) port = Number((JSON.parse(said.split('\n')[0]!) as { port: number }).port)
+    })
+  }
+  const child = await startProcess({
+    ...options,
+    command: process.execPath,
+    args: [...(options.nodeFlags ?? []), options.script, ...options.args],
+    stdout: 'pipe',
+    async isReady(process) {
+      if (said === undefined) listen(process)
+      return port !== undefined && options.answers(port)
+    },
+  })
+  return { child, port: port! }
+}
+
+/** Tries again, on other ports, what failed because its port was taken meanwhile; not when the port was asked for. */
+export async function retryTakenPort<Part>(wanted: number | undefined, start: () => Promise<Part>): Promise<Part> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start()
+    } catch (error) {
+      if (wanted !== undefined || attempt === 3 || !isPortTaken(error)) throw error
+    }
+  }
 }
 
 /** The error of a part that is no longer there. */
@@ -48,7 +93,7 @@ export const partError = ({ part, logFile }: { part: string; logFile: string }, 
   new UserError(`the embedded ${part} ${what}`, `the end of ${logFile}:\n${logTail(logFile)}`)
 
 /** Raised while starting because somebody else took the port between our choice and the part's bind. */
-export const isPortTaken = (error: unknown): boolean =>
+const isPortTaken = (error: unknown): boolean =>
   error instanceof UserError && /address already in use|EADDRINUSE|seems to be in use|BindException/i.test(error.hint)
 
 function logTail(file: string): string {

@@ -11,6 +11,8 @@ import { startPgServer } from './pg-server.ts'
 const { values } = parseArgs({
   options: {
     'data-dir': { type: 'string' },
+    // Makes the database and ends.
+    'init-only': { type: 'boolean', default: false },
     port: { type: 'string', default: '0' },
     'max-connections': { type: 'string', default: '100' },
     'idle-in-transaction-ms': { type: 'string', default: '60000' },
@@ -21,6 +23,10 @@ const db = await PGlite.create({
   dataDir: values['data-dir'] ?? 'memory://',
   extensions: { vector },
 })
+if (values['init-only']) {
+  await db.close()
+  process.exit(0)
+}
 const server = await startPgServer({
   db,
   host: '127.0.0.1',

@@ -3,25 +3,22 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { UserError } from '../../streams/errors.ts'
+import type { StartContext } from './context.ts'
 import { jvmFlags } from './kafka.ts'
 import { registryLibrary } from './library.ts'
 import { startProcess, type RunningPart } from './part.ts'
 import { freePort, LOOPBACK } from './ports.ts'
 
-export interface RegistryOptions {
+export interface RegistryOptions extends StartContext {
   readonly dataDir: string
-  readonly libDir: string
-  readonly logFile: string
   /** A free port when not given. */
-  readonly port?: number
-  readonly heapMb?: number
-  readonly onDownload: (detail: string) => void
-  readonly onStart: () => void
+  readonly port?: number | undefined
+  readonly heapMb?: number | undefined
 }
 
 export async function startRegistry(options: RegistryOptions): Promise<RunningPart & { readonly url: string }> {
-  const folder = await registryLibrary(options.libDir, options.onDownload)
-  options.onStart()
+  const folder = await registryLibrary(options)
+  options.onStart?.()
   const runner = (await readdir(folder)).find((name) => name.endsWith('-runner.jar'))
   if (!runner) throw new UserError(`no runner jar in ${folder}`, 'remove that folder to fetch it again')
   const port = await freePort(options.port)
@@ -34,6 +31,7 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningPa
     args: [...jvmFlags(options.heapMb ?? 256), ...settings(options.dataDir, port), '-jar', runner],
     cwd: folder,
     logFile: options.logFile,
+    signal: options.signal,
     isReady: () => answers(`${url}/subjects`),
   })
   return { part: 'registry', url, ...child }

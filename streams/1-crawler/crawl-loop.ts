@@ -2,7 +2,7 @@
  * The frontier's worker: lease → fetch side by side → publish → complete. Publishing comes BEFORE completing, so that a
  * crash between the two costs a second fetch and never a page.
  */
-import { errorMessage } from '../errors.ts'
+import { errorMessage, StageError } from '../errors.ts'
 import type { OutgoingRecord } from '../outcome.ts'
 import type { FetchPage } from './page-fetcher.ts'
 import type { Clock, Frontier, LeasedUrl, Logger, PageResult } from './ports.ts'
@@ -72,10 +72,21 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     )
   }
 
+  /** A record that can never be published (it does not encode) would come back for ever: the page fails instead. */
+  async function published(result: PageResult): Promise<PageResult> {
+    if (!('records' in result)) return result
+    try {
+      await publish(result.records)
+      return result
+    } catch (error) {
+      if (!(error instanceof StageError) || error.retriable) throw error
+      return { outcome: 'failed', reason: error.code, host: result.host, hostDelayMs: result.hostDelayMs }
+    }
+  }
+
   async function run(lease: LeasedUrl) {
     try {
-      const result = await fetchPage(lease, abort.signal)
-      if ('records' in result) await publish(result.records)
+      const result = await published(await fetchPage(lease, abort.signal))
       if (result.outcome === 'retry') await frontier.retryLater(lease, result)
       else await frontier.complete(lease, result)
       options.onResult?.(lease, result)

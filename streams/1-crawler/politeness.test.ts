@@ -2,7 +2,7 @@ import t from 'tap'
 import { nextDelayMs, raiseBackoff, retryAfterMs } from './politeness.ts'
 
 const calm = { delayMs: 0, backoffMs: 0, backoffAtMs: 0 }
-const answer = { latencyMs: 100, ok: true, crawlDelayMs: 0, floorMs: 0 }
+const answer = { latencyMs: 100, ok: true, crawlDelayMs: 0, floorMs: 1 }
 
 t.test('the pause follows the latency: up at once, down by halves', async (t) => {
   t.equal(nextDelayMs(calm, answer), 100)
@@ -18,6 +18,11 @@ t.test('floor and Crawl-delay hold, the latter up to an hour', async (t) => {
   t.equal(nextDelayMs(calm, { ...answer, floorMs: 250 }), 250)
   t.equal(nextDelayMs(calm, { ...answer, crawlDelayMs: 10_000, floorMs: 250 }), 10_000)
   t.equal(nextDelayMs(calm, { ...answer, crawlDelayMs: 1e12 }), 3_600_000)
+})
+
+t.test('an own host (floor 0) rests only if its robots.txt asks for it', async (t) => {
+  t.equal(nextDelayMs({ ...calm, delayMs: 1000 }, { ...answer, floorMs: 0 }), 0)
+  t.equal(nextDelayMs(calm, { ...answer, floorMs: 0, crawlDelayMs: 2000 }), 2000)
 })
 
 t.test('a back-off starts at a minute, doubles to a day, and is forgiven after half an hour of quiet', async (t) => {

@@ -18,9 +18,11 @@ export interface Answer {
 
 /**
  * One connection a host, so the pause that keeps it half idle is its latency: the pause moves there by halves when the
- * host gets faster, at once when it gets slower. Errors answer fast, so they may never shorten it.
+ * host gets faster, at once when it gets slower. Errors answer fast, so they may never shorten it. A floor of 0 marks the
+ * operator's own host: nothing is learned there, only its Crawl-delay holds.
  */
 export function nextDelayMs(state: HostState, answer: Answer): number {
+  if (answer.floorMs === 0) return Math.min(answer.crawlDelayMs, MAX_CRAWL_DELAY_MS)
   const target = Math.max(answer.latencyMs, (state.delayMs + answer.latencyMs) / 2)
   const learned = Math.min(MAX_DELAY_MS, answer.ok ? target : Math.max(state.delayMs, target))
   return Math.max(answer.floorMs, Math.min(answer.crawlDelayMs, MAX_CRAWL_DELAY_MS), learned)

@@ -14,7 +14,8 @@ interface Outage {
   failures: number
   readonly waiting: Map<string, Assignment>
   cancelProbe: () => void
-  probe: Assignment | undefined
+  /** Partitions that try; more than one when a try takes longer than probeMaxMs. */
+  readonly probes: Set<Assignment>
 }
 
 export interface DependencyWatch {
@@ -53,11 +54,15 @@ export function createDependencyWatch(deps: Dependencies): DependencyWatch {
         scheduler.lift(assignment.at, 'dependency')
         continue
       }
-      outage.probe = assignment
+      outage.probes.add(assignment)
       assignment.probing = true
       scheduler.lift(assignment.at, 'dependency')
       // Its record may have gone meanwhile (an idle partition): then the next one is tried.
       outage.cancelProbe = clock.after(probeMaxMs, () => probe(dependency, outage))
+      return
+    }
+    if ([...outage.probes].some(({ alive }) => alive)) {
+      outage.cancelProbe = clock.after(probeMaxMs, () => probe(dependency, outage)) // a try is still under way
       return
     }
     outages.delete(dependency) // nobody waits any more: a rebalance took the partitions away
@@ -74,24 +79,23 @@ export function createDependencyWatch(deps: Dependencies): DependencyWatch {
       const { dependency, retryAfterMs } = error
       let outage = outages.get(dependency)
       if (!outage) {
-        outage = { sinceMs: clock.now(), failures: 0, waiting: new Map(), cancelProbe: () => {}, probe: undefined }
+        outage = { sinceMs: clock.now(), failures: 0, waiting: new Map(), cancelProbe: () => {}, probes: new Set() }
         outages.set(dependency, outage)
         logger.warn({ dependency, error: error.message }, 'dependency is away: pausing the partitions that need it')
       }
-      const wasProbe = outage.probe === assignment
+      const wasProbe = outage.probes.delete(assignment)
       const known = outage.waiting.has(partitionKey(assignment.at))
       outage.waiting.set(partitionKey(assignment.at), assignment)
       assignment.probing = false
       scheduler.pause(assignment.at, 'dependency')
       if (!wasProbe && (outage.failures > 0 || known)) return
-      outage.probe = undefined
       outage.failures += 1
       scheduleProbe(dependency, outage, retryAfterMs)
     },
     succeeded: (assignment) => {
       if (!assignment.probing) return
       assignment.probing = false
-      for (const [dependency, outage] of [...outages]) if (outage.probe === assignment) over(dependency, outage)
+      for (const [dependency, outage] of [...outages]) if (outage.probes.has(assignment)) over(dependency, outage)
     },
     outages: () =>
       [...outages].map(([dependency, { sinceMs, waiting }]) => ({ dependency, sinceMs, paused: waiting.size })),

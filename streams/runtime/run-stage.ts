@@ -1,6 +1,7 @@
 /** One stage of this instance: its consumer, producer and admin client wired to the loop, from start to drain. */
 import { randomUUID } from 'node:crypto'
 import type { Admin, Consumer, Kafka } from 'kafkajs'
+import { fetchBounds } from '../../connectors/kafka/bounds.ts'
 import { retryTopic } from '../../schemas/topics.ts'
 import { errorMessage } from '../errors.ts'
 import type { OutgoingRecord, Stage } from '../outcome.ts'
@@ -188,15 +189,15 @@ async function fetchPositions(admin: Admin, groupId: string, partitions: readonl
   const committed = await admin.fetchOffsets({ groupId, topics })
   const positions = new Map<string, OffsetPositions>()
   for (const topic of topics) {
-    const bounds = await admin.fetchTopicOffsets(topic)
+    const bounds = await fetchBounds(admin, topic)
     for (const { partition, low, high } of bounds) {
       const offset = committed
         .find((entry) => entry.topic === topic)
         ?.partitions.find((p) => p.partition === partition)?.offset
       positions.set(partitionKey({ topic, partition }), {
         committed: offset === undefined || BigInt(offset) < 0n ? null : BigInt(offset),
-        low: BigInt(low),
-        high: BigInt(high),
+        low,
+        high,
       })
     }
   }

@@ -9,7 +9,8 @@ import type { EachBatchPayload, KafkaMessage } from 'kafkajs'
 import { DependencyUnavailable, Fenced, StageError, errorMessage } from '../errors.ts'
 import type { InputRecord, Outcome, Stage } from '../outcome.ts'
 import type { Assignment, Assignments } from './assignments.ts'
-import { asksToRejoin, commitProgress, recommit } from './commit.ts'
+import { asksToRejoin, commitProgress } from './commit.ts'
+import { createContiguityCheck, passTrailing } from './contiguity.ts'
 import type { DependencyWatch } from './dependency-watch.ts'
 import { startHeart } from './heart.ts'
 import type { InFlightLimit } from './in-flight.ts'
@@ -47,39 +48,18 @@ const COMMIT_EVERY_MS = 500
 const WAIT_IN_PLACE_MS = 250
 /** A record that can be neither settled nor dead-lettered is tried again no faster than this. */
 const UNSETTLED_PAUSE_MS = 5_000
-/** After a failed commit, flush or check the same records are fetched again: not in a tight loop. */
+/** After a failed commit or flush the same records are fetched again: not in a tight loop. */
 const BREATHER_MS = 1_000
 
 /** @returns the handler of one batch; it throws nothing but what asks kafkajs to rejoin. */
 export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceDependencies<Value, Deps>) {
+  const isContiguous = createContiguityCheck(d)
+
   return async (payload: EachBatchPayload): Promise<void> => {
     const assignment = d.assignments.get(payload.batch)
     // An outside pause does not stop batches that were fetched already, so the gate stands here too.
     if (!assignment?.ready || d.scheduler.isPaused(assignment.at) || d.draining()) return
     if (await isContiguous(assignment, payload)) await runSlice(assignment, payload)
-  }
-
-  /**
-   * A position outside the log is answered by kafkajs with a jump to the log's first record. Forward, over records that
-   * expired unread, it is a loss, unless the log still holds them: then they are control records. Backward, the log is
-   * another one (a topic created anew) and its first records would be skipped as known.
-   */
-  async function isContiguous(assignment: Assignment, payload: EachBatchPayload): Promise<boolean> {
-    const { batch } = payload
-    const expected = assignment.watermark.next()
-    if (BigInt(batch.firstOffset() ?? -1) <= expected && BigInt(batch.highWatermark) >= expected) return true
-    try {
-      // The batch's own high watermark may be that of a replica which lags: the leader's word counts.
-      const { low, high } = await d.logBounds(assignment)
-      if (low <= expected && expected <= high) return true
-      if (!assignment.alive) return false
-      d.assignments.halt(assignment, low > expected ? 'expired_unread' : 'beyond_end', { expected, low, high })
-      await recommit(assignment, payload)
-    } catch (error) {
-      d.scheduler.pause(assignment.at, 'offset-guard', BREATHER_MS)
-      d.logger.warn({ ...assignment.at, error: errorMessage(error) }, 'could not check or hold a gap in the offsets')
-    }
-    return false
   }
 
   async function runSlice(assignment: Assignment, payload: EachBatchPayload): Promise<void> {
@@ -153,9 +133,16 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
       d.logger.warn({ ...assignment.at, error: errorMessage(error) }, 'offset commit failed')
     }
 
+    /** An error that left eachBatch would end the consumer for good; the records in flight end first in any case. */
+    function surprised(error: unknown) {
+      over = true
+      d.scheduler.pause(assignment.at, 'dependency', BREATHER_MS)
+      d.logger.error({ ...assignment.at, error: errorMessage(error) }, 'a slice ended early')
+    }
+
     for (const message of payload.batch.messages) {
       if (stopped() || late()) break
-      await start(message)
+      await start(message).catch(surprised)
       if (clock.now() >= commitAtMs) await commit()
     }
     await Promise.all(running)
@@ -180,12 +167,6 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
       return { input: toError(error), key: String(raw.offset) }
     }
   }
-  /** Control records behind the last record never reach a consumer; unpassed, they would look like lag for ever. */
-  function passTrailing({ watermark }: Assignment, { batch }: EachBatchPayload) {
-    const last = batch.messages.at(-1)
-    if (last && watermark.next() === BigInt(last.offset) + 1n) watermark.passTo(BigInt(batch.lastOffset()) + 1n)
-  }
-
   /** @returns whether the partition may go on; false: a dependency is away, or the partition is another's now. */
   async function settled(raw: RawRecord, work: () => Promise<Outcome>): Promise<boolean> {
     const startedMs = d.clock.now()
