@@ -1,6 +1,7 @@
 /** The `sluice` command. Results on stdout, progress and logs on stderr; exit 0 done, 1 failed, 2 wrong use. */
 import { Command, CommanderError, Option } from 'commander'
 import { UserError } from '../streams/errors.ts'
+import { isDebugging } from './config.ts'
 import { stageNames } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
 
@@ -148,6 +149,6 @@ function report(error: unknown): number {
     return error.exitCode
   }
   console.error(`sluice: ${error instanceof Error ? error.message : String(error)}`)
-  if (process.env['LOG_LEVEL'] === 'debug' && error instanceof Error) console.error(error.stack)
+  if (isDebugging() && error instanceof Error) console.error(error.stack)
   return 1
 }

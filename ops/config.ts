@@ -219,3 +219,9 @@ function derive(env: Environment) {
     admin: { host: env.ADMIN_HOST ?? '127.0.0.1', port: env.ADMIN_PORT ?? 0, token: env.ADMIN_TOKEN },
   }
 }
+
+/** LOG_LEVEL asks for stacks too; readable even when the rest of the environment is not valid. */
+export const isDebugging = (env: NodeJS.ProcessEnv = process.env) => ['debug', 'trace'].includes(env['LOG_LEVEL'] ?? '')
+
+/** Every variable that is read. */
+export const environmentNames: readonly string[] = Object.keys(environment.shape)

@@ -53,11 +53,13 @@ async function recover(): Promise<void> {
   t.equal(await healthy.end('SIGTERM'), 0, 'drained and left in order')
 }
 
-const committed = async () => (await stageLag(admin, 'chunker', prefix)).reduce((sum, row) => sum + (row.committed ?? 0n), 0n)
+const committed = async () =>
+  (await stageLag(admin, 'chunker', prefix)).reduce((sum, row) => sum + (row.committed ?? 0n), 0n)
 const ledgerSum = async () => {
-  const { rows } = await db.raw('select coalesce(sum(next_offset), 0) as sum from stage_offsets where consumer_group = ?', [
-    `${prefix}sluice.chunker`,
-  ])
+  const { rows } = await db.raw(
+    'select coalesce(sum(next_offset), 0) as sum from stage_offsets where consumer_group = ?',
+    [`${prefix}sluice.chunker`],
+  )
   return BigInt(rows[0].sum)
 }
 
@@ -107,7 +109,11 @@ t.test('the group’s offsets are deleted: it goes on from the ledger, and nothi
   await admin.deleteGroups([`${prefix}sluice.chunker`])
   const healthy = await world.spawnStages(['chunker'])
   await producePages(3)
-  await eventually('the new pages are stored', () => storedRows(db), (rows) => rows.length === expectedRows(produced, chunkerConfig).length)
+  await eventually(
+    'the new pages are stored',
+    () => storedRows(db),
+    (rows) => rows.length === expectedRows(produced, chunkerConfig).length,
+  )
   await healthy.end('SIGTERM')
   t.equal(world.embeddings.log.length > before.requests, true, 'new pages were bought')
   t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))

@@ -27,7 +27,9 @@ const chunkerConfig = {
 const start = () => startPipeline(stageNames, { services, observer: {}, onFatal: (error) => t.fail(error.message) })
 const processed = async () => {
   const records = await world.readTopic('pages.processed')
-  return Promise.all(records.map(({ value }) => services.codec.decode('pages.processed', value!) as Promise<PageProcessed>))
+  return Promise.all(
+    records.map(({ value }) => services.codec.decode('pages.processed', value!) as Promise<PageProcessed>),
+  )
 }
 
 t.test('three tenants’ sites become searchable, every chunk exactly once', async (t) => {
@@ -58,7 +60,10 @@ t.test('each tenant’s question finds its page, and no other tenant’s', async
     const hits = await findPassages(services, question, { tenant, k: 5 })
     t.match(hits[0]?.url, new RegExp(`${expectedPath}$`), question)
     const own = new URL(site.tenants.find((one) => one.tenant === tenant)!.url).host
-    t.ok(hits.every(({ url }) => new URL(url).host === own), 'only its own pages')
+    t.ok(
+      hits.every(({ url }) => new URL(url).host === own),
+      'only its own pages',
+    )
   }
 })
 

@@ -21,7 +21,8 @@ const pipeline = await startPipeline(['processor', 'chunker'], {
   observer: {
     settled: (stage, outcome) => void settled.push({ stage, outcome }),
     paused: (stage, at, reason) => {
-      if (reason !== 'offset-guard') pauses.push(`${stage} ${at.topic.replace(world.prefix, '')}/${at.partition} ${reason}`)
+      if (reason !== 'offset-guard')
+        pauses.push(`${stage} ${at.topic.replace(world.prefix, '')}/${at.partition} ${reason}`)
     },
   },
   onFatal: (error) => t.fail(error.message),
@@ -46,7 +47,9 @@ const chunkerStage = pipeline.stages.find(({ name }) => name === 'chunker')!
 const outages = () => chunkerStage.outages().map(({ dependency }) => dependency)
 const everything = async () => {
   const records = await world.readTopic('pages.processed')
-  return Promise.all(records.map(({ value }) => services.codec.decode('pages.processed', value!) as Promise<PageProcessed>))
+  return Promise.all(
+    records.map(({ value }) => services.codec.decode('pages.processed', value!) as Promise<PageProcessed>),
+  )
 }
 const stored = async () => t.strictSame(await storedRows(db), expectedRows(await everything(), chunkerConfig))
 
@@ -74,7 +77,9 @@ t.test('while the embeddings API is away pages that need no vector go on', async
   world.embeddings.setFaults([{ kind: 'status', status: 503 }])
   await world.produce('pages.processed', [processedPage('acme', 'needs-vectors')])
   await eventually('the chunker sees the outage', outages, (list) => list.includes('embeddings'))
-  await world.produce('pages.processed', [processedPage('initech', 'to-go', { version: 2n, status: 'GONE', blocks: [] })])
+  await world.produce('pages.processed', [
+    processedPage('initech', 'to-go', { version: 2n, status: 'GONE', blocks: [] }),
+  ])
   await eventually(
     'the gone page’s chunks are gone',
     () => db('tenant_knowledge').where({ tenant_id: 'initech' }),

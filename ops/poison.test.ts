@@ -28,8 +28,18 @@ const poison: Poison[] = [
   { name: 'no value', code: 'empty_value', key: 'acme', value: null },
   { name: 'another tenant’s key', code: 'tenant_mismatch', key: 'globex', value: await encode(good) },
   { name: 'no URL', code: 'url_invalid', key: 'acme', value: await encode({ ...good, url: 'not a url' }) },
-  { name: 'an image', code: 'content_type_unsupported', key: 'acme', value: await encode({ ...good, content_type: 'image/png' }) },
-  { name: 'too large', code: 'page_too_large', key: 'acme', value: await encode({ ...good, body: Buffer.alloc(MAX_PAGE_BYTES + 1, 'a ') }) },
+  {
+    name: 'an image',
+    code: 'content_type_unsupported',
+    key: 'acme',
+    value: await encode({ ...good, content_type: 'image/png' }),
+  },
+  {
+    name: 'too large',
+    code: 'page_too_large',
+    key: 'acme',
+    value: await encode({ ...good, body: Buffer.alloc(MAX_PAGE_BYTES + 1, 'a ') }),
+  },
 ]
 
 t.test('each poison record becomes one dead letter with its original bytes; its neighbours are stored', async (t) => {
@@ -62,7 +72,11 @@ t.test('an input that the embeddings API refuses costs its own page only', async
   const bad = processedPage('acme', 'refused')
   bad.blocks[1]!.text = `FORBIDDEN ${bad.blocks[1]!.text}`
   await world.produce('pages.processed', [processedPage('acme', 'fine-1'), bad, processedPage('acme', 'fine-2')])
-  const pipeline = await startPipeline(['chunker'], { services, observer: {}, onFatal: (error) => t.fail(error.message) })
+  const pipeline = await startPipeline(['chunker'], {
+    services,
+    observer: {},
+    onFatal: (error) => t.fail(error.message),
+  })
   await world.drained('chunker', 90_000)
   await pipeline.stop()
   const letters = await world.deadLetters('pages.processed')

@@ -158,7 +158,7 @@ t.test('under many workers no host ever has more in flight than its slots, and n
       ? { ...most, four: Math.max(most.four, now) }
       : { ...most, one: Math.max(most.one, now) }
     await new Promise(setImmediate)
-    inFlight.set(leased.host, now - 1)
+    inFlight.set(leased.host, inFlight.get(leased.host)! - 1)
     done.push(leased.tenantId + leased.url)
     const links = Array.from({ length: 15 }, (_, n) => `https://${leased.host}/${(done.length + n) % 30}`)
     t.equal(await frontier.complete(leased, fetched(links)), true)

@@ -87,6 +87,7 @@ export interface SourceRow {
   chunker_version: number
   config_fingerprint: string
   status: SourceState['status'] | 'new'
+  chunk_count: number
 }
 
 export const toSourceState = (row: SourceRow): SourceState => ({

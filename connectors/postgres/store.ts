@@ -12,7 +12,10 @@ import type { SourceRow } from './page-writer.ts'
 const TRANSACTION_TRIES = 5
 
 export interface KnowledgeStore extends Store {
-  readonly readSource: (tenantId: string, sourceId: string) => Promise<SourceState | null>
+  readonly readSource: (
+    tenantId: string,
+    sourceId: string,
+  ) => Promise<(SourceState & { readonly chunkCount: number }) | null>
   /** Vectors that this tenant already has for these content hashes, in pgvector's text form. */
   readonly storedVectors: (tenantId: string, contentHashes: readonly string[]) => Promise<Map<string, string>>
 }
@@ -33,7 +36,7 @@ export function createStore(db: Knex): KnowledgeStore {
     readSource: (tenantId, sourceId) =>
       classified(async () => {
         const row: SourceRow | undefined = await db('sources').where({ tenant_id: tenantId, id: sourceId }).first()
-        return row && row.status !== 'new' ? toSourceState(row) : null
+        return row && row.status !== 'new' ? { ...toSourceState(row), chunkCount: row.chunk_count } : null
       }),
     storedVectors: (tenantId, contentHashes) =>
       classified(async () => {

@@ -129,7 +129,7 @@ t.test('the connector by itself refuses literals, whatever was checked before it
     allow: createAllowList([]),
     resolve: systemResolve,
     connectTimeoutMs: 100,
-    build: () => () => t.fail('dialled'),
+    build: () => () => void t.fail('dialled'),
   })
   for (const hostname of ['127.0.0.1', '::1', '[::1]', '::ffff:10.0.0.1', '169.254.169.254'])
     connect({ hostname, protocol: 'http:', port: '' }, (error) => t.match(error, { code: 'fetch_refused' }, hostname))

@@ -10,7 +10,7 @@ const codeOf = (promise: Promise<unknown>) =>
   )
 
 t.test('a page that hangs its worker is killed at its limit, and its neighbours complete', async (t) => {
-  const pool = createExtractPool({ workers: 2, timeoutMs: 500, memoryMb: 64, workerFile: hostile })
+  const pool = createExtractPool({ workers: 2, timeoutMs: 500, memoryMb: 128, workerFile: hostile })
   t.teardown(() => pool.close())
   await pool.warm()
   const hung = codeOf(pool.extract(page('hang')))
@@ -24,7 +24,7 @@ t.test('a page that hangs its worker is killed at its limit, and its neighbours 
 })
 
 t.test('a page that explodes its worker is told apart from one that hangs', async (t) => {
-  const pool = createExtractPool({ workers: 1, timeoutMs: 20_000, memoryMb: 32, workerFile: hostile })
+  const pool = createExtractPool({ workers: 1, timeoutMs: 20_000, memoryMb: 128, workerFile: hostile })
   t.teardown(() => pool.close())
   const exploding = codeOf(pool.extract(page('explode')))
   const waiting = pool.extract(page('next'))
@@ -33,14 +33,14 @@ t.test('a page that explodes its worker is told apart from one that hangs', asyn
 })
 
 t.test('a worker that dies for no reason of the page gives a retriable error', async (t) => {
-  const pool = createExtractPool({ workers: 1, timeoutMs: 5_000, memoryMb: 64, workerFile: hostile })
+  const pool = createExtractPool({ workers: 1, timeoutMs: 5_000, memoryMb: 128, workerFile: hostile })
   t.teardown(() => pool.close())
   await t.rejects(pool.extract(page('exit')), { code: 'extract_failed', retriable: true })
   t.equal((await pool.extract(page('after'))).title, 'after')
 })
 
 t.test('an aborted page frees its worker, and one that waits never runs', async (t) => {
-  const pool = createExtractPool({ workers: 1, timeoutMs: 60_000, memoryMb: 64, workerFile: hostile })
+  const pool = createExtractPool({ workers: 1, timeoutMs: 60_000, memoryMb: 128, workerFile: hostile })
   t.teardown(() => pool.close())
   await pool.warm()
   const [running, queued] = [new AbortController(), new AbortController()]

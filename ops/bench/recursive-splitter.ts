@@ -11,7 +11,9 @@ const SEPARATORS = ['\n\n', '\n', '.', '?', '!', ' ', '']
 export const recursiveSplit =
   (limit: number) =>
   (text: string): Range[] =>
-    split(text, { start: 0, end: text.length }, limit, 0).filter(({ start, end }) => text.slice(start, end).trim() !== '')
+    split(text, { start: 0, end: text.length }, limit, 0).filter(
+      ({ start, end }) => text.slice(start, end).trim() !== '',
+    )
 
 function split(text: string, range: Range, limit: number, level: number): Range[] {
   const separator = SEPARATORS[level]

@@ -10,7 +10,9 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
 } else {
   const own = fileURLToPath(new URL('../../node_modules/node/bin/node', import.meta.url))
   if (!existsSync(own)) {
-    console.error(`sluice needs Node 24 or newer, this is ${process.version}. \`npm ci\` brings one; or install Node 24.`)
+    console.error(
+      `sluice needs Node 24 or newer, this is ${process.version}. \`npm ci\` brings one; or install Node 24.`,
+    )
     process.exit(1)
   }
   const child = spawn(own, process.argv.slice(1), { stdio: 'inherit' })

@@ -1,9 +1,11 @@
 import type { StageName } from '../../streams/topology.ts'
 import { UserError } from '../../streams/errors.ts'
+import { startAdmin } from '../admin.ts'
 import { readConfig } from '../config.ts'
 import { connected } from '../endpoints.ts'
 import { foreground } from '../foreground.ts'
 import { createLogger } from '../logger.ts'
+import { createMetrics } from '../metrics.ts'
 import { startPipeline } from '../pipeline.ts'
 import { createServices } from '../services.ts'
 
@@ -21,11 +23,14 @@ export function run(names: readonly StageName[]): Promise<never> {
           `topics are missing: ${missing.map(({ name }) => name).join(', ')}`,
           'Run `sluice topics apply`.',
         )
-      const pipeline = await startPipeline(names, { services, observer: {}, onFatal: life.fail })
+      const metrics = createMetrics()
+      const pipeline = await startPipeline(names, { services, observer: metrics.observer, onFatal: life.fail })
       life.defer('stages', async () => {
         if (!(await pipeline.stop())) process.exitCode = 1
       })
-      logger.info({ stages: names }, 'running')
+      const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics })
+      life.defer('admin port', admin.close)
+      logger.info({ stages: names, adminPort: admin.port }, 'running')
       await life.stopped
     },
     { codeOnSignal: 0 },

@@ -1,8 +1,10 @@
 import { stageNames } from '../../streams/topology.ts'
+import { startAdmin } from '../admin.ts'
 import { bringUp } from '../bring-up.ts'
 import { readConfig } from '../config.ts'
 import { foreground } from '../foreground.ts'
 import { createLogger } from '../logger.ts'
+import { createMetrics } from '../metrics.ts'
 import { startPipeline } from '../pipeline.ts'
 import { paint, note } from './output.ts'
 import { startupReport } from './startup-report.ts'
@@ -14,9 +16,15 @@ export function up(): Promise<never> {
     async (life) => {
       const logger = createLogger(config.logLevel)
       const services = await bringUp(config, life, logger, startupReport())
-      const pipeline = await startPipeline(stageNames, { services, observer: {}, onFatal: life.fail })
+      const metrics = createMetrics()
+      const pipeline = await startPipeline(stageNames, { services, observer: metrics.observer, onFatal: life.fail })
       life.defer('stages', pipeline.stop)
-      note(`${paint('green', 'up')}: crawler, processor and chunker run; Ctrl-C ends. In another terminal:`)
+      const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics })
+      life.defer('admin port', admin.close)
+      note(
+        `${paint('green', 'up')}: crawler, processor and chunker run; http://127.0.0.1:${admin.port}/metrics; Ctrl-C ends.`,
+      )
+      note('In another terminal:')
       note('  npx sluice crawl --tenant acme https://example.com/ --wait')
       note('  npx sluice search --tenant acme "your question"')
       await life.stopped

@@ -62,11 +62,11 @@ export interface GuardOptions {
 export async function spawnGuarded(options: GuardOptions): Promise<Guarded> {
   const { command, args, cwd, logFile, stdout = 'log', stopSignal = 'TERM', graceMs = 10_000 } = options
   const log = openSync(logFile, 'a')
-  const shell = spawn(
-    'sh',
-    ['-c', GUARD, 'guard', stopSignal, String(Math.ceil(graceMs / 100)), command, ...args],
-    { cwd, detached: true, stdio: ['pipe', stdout === 'pipe' ? 'pipe' : log, log, 'pipe', 'pipe'] },
-  )
+  const shell = spawn('sh', ['-c', GUARD, 'guard', stopSignal, String(Math.ceil(graceMs / 100)), command, ...args], {
+    cwd,
+    detached: true,
+    stdio: ['pipe', stdout === 'pipe' ? 'pipe' : log, log, 'pipe', 'pipe'],
+  })
   closeSync(log)
   const ends = [shell.stdin, shell.stdio[3]] as Writable[]
   // The other side may be gone already: that is what we want of it.

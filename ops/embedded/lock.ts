@@ -6,26 +6,30 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { UserError } from '../../streams/errors.ts'
+import { errorMessage, UserError } from '../../streams/errors.ts'
+
+const HINT = 'set SLUICE_DATA_DIR to a folder that can be written'
 
 /** @returns a function that gives the folder up. @throws UserError naming the owner's pid. */
 export function lockFolder(dataDir: string): () => void {
   const pidFile = join(dataDir, 'stack.pid')
-  const database = new DatabaseSync(join(dataDir, 'stack.lock'), { timeout: 0 })
+  let database: DatabaseSync | undefined
   try {
+    database = new DatabaseSync(join(dataDir, 'stack.lock'), { timeout: 0 })
     database.exec('begin exclusive')
   } catch (error) {
-    database.close()
-    if (!isBusy(error)) throw error
+    database?.close()
+    if (!isBusy(error)) throw new UserError(`the data folder ${dataDir} cannot be locked: ${errorMessage(error)}`, HINT)
     throw new UserError(
       `another embedded stack (pid ${ownerPid(pidFile) ?? 'unknown'}) runs on ${dataDir}`,
       'use it, stop it, or set SLUICE_DATA_DIR to another folder',
     )
   }
   writeFileSync(pidFile, `${process.pid}\n`)
+  const held = database
   return () => {
     rmSync(pidFile, { force: true })
-    database.close()
+    held.close()
   }
 }
 

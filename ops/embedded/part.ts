@@ -19,6 +19,7 @@ const READY_TIMEOUT_MS = 90_000
 /** Between two asks; a refused loopback connection costs well under a millisecond. */
 const ASK_EVERY_MS = 50
 const TAIL_LINES = 15
+const TAIL_LINE_CHARACTERS = 300
 
 export interface StartOptions extends GuardOptions {
   readonly part: string
@@ -98,7 +99,8 @@ const isPortTaken = (error: unknown): boolean =>
 
 function logTail(file: string): string {
   try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n')
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES)
+    return lines.map((line) => line.slice(0, TAIL_LINE_CHARACTERS)).join('\n')
   } catch (error) {
     return `(cannot be read: ${(error as Error).message})`
   }

@@ -65,7 +65,7 @@ function readAnswer(bytes: Buffer): Answer {
 
 function readError(message: Buffer) {
   const fields = new Map<string, string>()
-  for (let at = 5; message[at] !== 0; ) {
+  for (let at = 5; message[at] !== 0;) {
     const [text, next] = readCString(message, at)
     fields.set(text[0]!, text.slice(1))
     at = next

@@ -52,7 +52,7 @@ export function createFrameReader() {
 
 /** All messages of the engine's answer. */
 export function* framesOf(bytes: Buffer): Generator<Frame> {
-  for (let at = 0; at + 5 <= bytes.length; ) {
+  for (let at = 0; at + 5 <= bytes.length;) {
     const end = at + 1 + bytes.readInt32BE(at + 1)
     yield { type: String.fromCharCode(bytes[at]!), bytes: bytes.subarray(at, end) }
     at = end
@@ -79,7 +79,7 @@ export function readCString(bytes: Buffer, at: number): [text: string, next: num
 /** Name and value pairs of a startup message. */
 export function startupParameters(bytes: Buffer): Map<string, string> {
   const parameters = new Map<string, string>()
-  for (let at = 8; at < bytes.length - 1; ) {
+  for (let at = 8; at < bytes.length - 1;) {
     const [name, valueAt] = readCString(bytes, at)
     const [value, next] = readCString(bytes, valueAt)
     parameters.set(name, value)

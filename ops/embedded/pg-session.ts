@@ -115,6 +115,7 @@ export function refuseCopy(message: Frame): Frame {
   if (type !== 'Q' && type !== 'P') return message
   const textAt = type === 'Q' ? 5 : readCString(bytes, 5)[1]
   if (!COPY_FROM_CLIENT.test(readCString(bytes, textAt)[0])) return message
-  const replaced = type === 'Q' ? frame('Q', NOT_SUPPORTED) : frame('P', parsedStatement(bytes), NOT_SUPPORTED, Buffer.alloc(2))
+  const replaced =
+    type === 'Q' ? frame('Q', NOT_SUPPORTED) : frame('P', parsedStatement(bytes), NOT_SUPPORTED, Buffer.alloc(2))
   return { type, bytes: replaced }
 }

@@ -19,10 +19,21 @@ const { values } = parseArgs({
   },
 })
 
+/** The engine's own log: of the start alone, because later it would hold rows of clients' failed statements. */
+let starting = true
 const db = await PGlite.create({
   dataDir: values['data-dir'] ?? 'memory://',
   extensions: { vector },
+  onStderr(text) {
+    if (starting) writeSync(2, `${text}\n`)
+    return false
+  },
+}).catch((error: Error) => {
+  // Without the stack: it quotes the bundled engine, one line of 100 KB.
+  writeSync(2, `${error.message}\n`)
+  process.exit(1)
 })
+starting = false
 if (values['init-only']) {
   await db.close()
   process.exit(0)

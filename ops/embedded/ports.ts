@@ -15,7 +15,10 @@ export function freePort(wanted?: number): Promise<number> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'EADDRINUSE' || error.code === 'EACCES'
-          ? new UserError(`port ${wanted} cannot be used (${error.code})`, 'choose another one, or none to get a free one')
+          ? new UserError(
+              `port ${wanted} cannot be used (${error.code})`,
+              'choose another one, or none to get a free one',
+            )
           : error,
       ),
     )

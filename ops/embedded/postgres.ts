@@ -92,13 +92,18 @@ export async function answersQueries(url: string): Promise<boolean> {
 }
 
 const emptyDatabase = (context: StartContext): Promise<string> =>
-  provide({ ...context, onDownload: () => context.onDownload?.('making an empty database') }, EMPTY_DATABASE, async (folder) => {
-    const { code, output } = await runTool(process.execPath, [SERVER, '--data-dir', folder, '--init-only'], {
-      guarded: true,
-      ...(context.signal && { signal: context.signal }),
-    })
-    if (code !== 0) throw partError({ part: 'postgres', logFile: context.logFile }, `cannot be initialised:\n${output}`)
-  })
+  provide(
+    { ...context, onDownload: () => context.onDownload?.('making an empty database') },
+    EMPTY_DATABASE,
+    async (folder) => {
+      const { code, output } = await runTool(process.execPath, [SERVER, '--data-dir', folder, '--init-only'], {
+        guarded: true,
+        ...(context.signal && { signal: context.signal }),
+      })
+      if (code !== 0)
+        throw partError({ part: 'postgres', logFile: context.logFile }, `cannot be initialised:\n${output}`)
+    },
+  )
 
 /** Complete or not there: a start that dies while copying leaves nothing that looks like a database. */
 async function copyFolder(from: string, to: string): Promise<void> {

@@ -62,12 +62,21 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const abort = new AbortController()
   try {
     const started = await startAll(options, libDir, abort)
-    const endpoints: Endpoints = Object.assign({}, ...started.map((part) => part.endpoints))
-    writeEndpoints(dataDir, endpoints)
-    return running(started, endpoints, dataDir, unlock)
+    const stack = running(started, dataDir, unlock)
+    await publish(stack, dataDir)
+    return stack
   } catch (error) {
     unlock()
     throw error
+  }
+}
+
+async function publish(stack: Stack, dataDir: string): Promise<void> {
+  try {
+    writeEndpoints(dataDir, stack.endpoints)
+  } catch (error) {
+    await stack.stop()
+    throw asUserError(error, dataDir)
   }
 }
 
@@ -138,7 +147,7 @@ function startPart(part: PartName, options: StackOptions, context: StartContext)
   return retryTakenPort(port, starters[part])
 }
 
-function running(started: readonly StartedPart[], endpoints: Endpoints, dataDir: string, unlock: () => void): Stack {
+function running(started: readonly StartedPart[], dataDir: string, unlock: () => void): Stack {
   let stopped: Promise<void> | undefined
   const failed = new Promise<never>((_, reject) => {
     for (const { part, exited } of started) {
@@ -156,7 +165,7 @@ function running(started: readonly StartedPart[], endpoints: Endpoints, dataDir:
     unlock()
   }
   return {
-    endpoints,
+    endpoints: Object.assign({}, ...started.map((part) => part.endpoints)) as Endpoints,
     processes: started.map(({ part, pid }) => ({ part, pid })),
     failed,
     stop: () => (stopped ??= stopAll()),

@@ -38,7 +38,9 @@ export async function storedRows(db: Knex): Promise<string[]> {
 
 /** Of the whole table, every column of every row. */
 export async function checksum(db: Knex): Promise<string> {
-  const { rows } = await db.raw(`select md5(coalesce(string_agg(k::text, chr(10) order by id), '')) as sum from tenant_knowledge k`)
+  const { rows } = await db.raw(
+    `select md5(coalesce(string_agg(k::text, chr(10) order by id), '')) as sum from tenant_knowledge k`,
+  )
   return rows[0].sum
 }
 
@@ -55,7 +57,9 @@ export function watchLedger(admin: Admin, db: Knex, prefix: string): InvariantWa
   const loop = (async () => {
     while (running) {
       const lag = await stageLag(admin, 'chunker', prefix)
-      const ledger = await db('stage_offsets').where({ consumer_group: `${prefix}sluice.chunker` }).catch(() => null)
+      const ledger = await db('stage_offsets')
+        .where({ consumer_group: `${prefix}sluice.chunker` })
+        .catch(() => null)
       if (!ledger) continue // Postgres is away on purpose
       samples += 1
       for (const { topic, partition, committed } of lag) {

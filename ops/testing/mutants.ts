@@ -89,7 +89,12 @@ const only = process.argv[2]
 const copy = mkdtempSync(join(tmpdir(), 'sluice-mutants-'))
 let survived = 0
 try {
-  for (const path of execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' }).trim().split('\n'))
+  for (const path of execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+    .trim()
+    .split('\n'))
     cpSync(join(root, path), join(copy, path), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   for (const mutant of mutants) if (!only || mutant.name.includes(only)) survived += tryMutant(mutant) ? 0 : 1
@@ -107,7 +112,10 @@ function tryMutant({ name, file, find, replace, test, red }: Mutant): boolean {
     console.log(`BROKEN   ${name}: its text is not exactly once in ${file}`)
     return false
   }
-  writeFileSync(path, original.replace(find, () => replace))
+  writeFileSync(
+    path,
+    original.replace(find, () => replace),
+  )
   const { stdout, status } = spawnSync(process.execPath, [test], {
     cwd: copy,
     encoding: 'utf8',
@@ -117,6 +125,8 @@ function tryMutant({ name, file, find, replace, test, red }: Mutant): boolean {
   writeFileSync(path, original)
   const failed = [...stdout.matchAll(/^not ok \d+ - (.*?)(?: # .*)?$/gm)].map(([, title]) => title!)
   const caught = status !== 0 && (red === '' ? failed.length > 0 : failed.includes(red))
-  console.log(`${caught ? 'caught  ' : 'SURVIVED'} ${name}\n           ${test}: ${failed.join('; ') || 'no test failed'}`)
+  console.log(
+    `${caught ? 'caught  ' : 'SURVIVED'} ${name}\n           ${test}: ${failed.join('; ') || 'no test failed'}`,
+  )
   return caught
 }

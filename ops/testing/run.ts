@@ -82,7 +82,11 @@ function countTests(tap: string) {
 }
 
 async function run(command: string, args: readonly string[], env: Record<string, string>, life: Life): Promise<number> {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } })
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  })
   const ended = once(child, 'exit') as Promise<[number | null]>
   life.defer(command, async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')

@@ -65,7 +65,8 @@ export async function createWorld({ partitions = 3, allowHosts = [] as readonly 
   return {
     ...{ config, services, admin, database, embeddings, prefix, variables },
     db: database.db,
-    produce: (topic: TopicName, values: readonly ({ tenant_id: string } & object)[]) => produce(services, topic, values),
+    produce: (topic: TopicName, values: readonly ({ tenant_id: string } & object)[]) =>
+      produce(services, topic, values),
     produceRaw: services.producer.produce,
     /** Stages in a process of their own; resolves once it has joined its groups. */
     spawnStages: (names: readonly StageName[], extra: Record<string, string> = {}) =>
@@ -100,7 +101,11 @@ async function produce(
 ): Promise<void> {
   const encoded = await Promise.all(values.map((value) => codec.encode(topic, value)))
   await producer.produce(
-    values.map(({ tenant_id }, index) => ({ topic: config.topicPrefix + topic, key: tenant_id, value: encoded[index]! })),
+    values.map(({ tenant_id }, index) => ({
+      topic: config.topicPrefix + topic,
+      key: tenant_id,
+      value: encoded[index]!,
+    })),
   )
 }
 
@@ -119,7 +124,9 @@ async function spawnStages(names: readonly StageName[], env: Record<string, stri
   })
   void once(child, 'exit').then(([code, signal]) => {
     children.delete(child)
-    running.reject(new Error(`stages ${names.join(',')} ended (${code ?? signal}) before they ran:\n${log.slice(-2_000)}`))
+    running.reject(
+      new Error(`stages ${names.join(',')} ended (${code ?? signal}) before they ran:\n${log.slice(-2_000)}`),
+    )
   })
   await running.promise
   return {
@@ -167,7 +174,12 @@ async function readTopic({ kafka }: Services, topic: string) {
     autoCommit: false,
     eachMessage: ({ partition, message }) => {
       const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)])
-      records.push({ partition, key: String(message.key), value: message.value, headers: Object.fromEntries(headers) as Record<string, string> })
+      records.push({
+        partition,
+        key: String(message.key),
+        value: message.value,
+        headers: Object.fromEntries(headers) as Record<string, string>,
+      })
       if (BigInt(records.length) >= wanted) all.resolve()
       return Promise.resolve()
     },
@@ -178,7 +190,11 @@ async function readTopic({ kafka }: Services, topic: string) {
 }
 
 /** A page event as an upstream service sends it. */
-export function crawledPage(tenant: string, path: string, given: Partial<PageCrawled> = {}): Partial<PageCrawled> & { tenant_id: string } {
+export function crawledPage(
+  tenant: string,
+  path: string,
+  given: Partial<PageCrawled> = {},
+): Partial<PageCrawled> & { tenant_id: string } {
   const words = given.body ? '' : `The pump ${path} of ${tenant} moves water uphill. `.repeat(30)
   const html = `<html lang="en"><head><title>Pump ${path}</title></head><body><article><h1>Pump ${path}</h1><p>${words}</p></article></body></html>`
   return {
@@ -192,7 +208,11 @@ export function crawledPage(tenant: string, path: string, given: Partial<PageCra
 }
 
 /** What the processor makes of a page, with as many paragraphs as asked for. */
-export function processedPage(tenant: string, path: string, given: Partial<PageProcessed> & { paragraphs?: number } = {}) {
+export function processedPage(
+  tenant: string,
+  path: string,
+  given: Partial<PageProcessed> & { paragraphs?: number } = {},
+) {
   const { paragraphs = 3, ...fields } = given
   const url = `https://${tenant}.example/${path}`
   const version = fields.version ?? 1n

@@ -93,7 +93,7 @@ export interface KnowledgeUpdated {
    */
   crawl_id: string
   /**
-   * When the rows were committed, microseconds since the epoch.
+   * When the rows were committed, microseconds since the epoch; 0: the record's timestamp.
    * Default: `0`.
    */
   updated_at: bigint
@@ -266,7 +266,7 @@ export interface PageProcessed {
   blocks: Block[]
 }
 
-export type ControlCommand = 'PAUSE' | 'RESUME' | 'LIMIT'
+export type ControlCommand = 'NONE' | 'PAUSE' | 'RESUME' | 'LIMIT'
 
 /** A command to every instance, kept until replaced (the topic is compacted; the record's key names what is commanded, an empty value lifts it). */
 export interface PipelineControl {

@@ -144,6 +144,15 @@ t.test('equal bytes give an equal hash, other words another', async (t) => {
   t.not(hash(page), hash(page.replace('two long stages', 'three long stages')))
 })
 
+t.test('a product that only its JSON-LD describes', async (t) => {
+  const data = { '@graph': [{ '@type': 'Product', description: '<p>Oak table, oiled.</p><p>Seats eight people.</p>' }] }
+  const page = html(
+    `<title>Table</title><div id="app"></div><script type="application/ld+json">${JSON.stringify(data)}</script>`,
+  )
+  t.same(textOf(page), 'Oak table, oiled.\nSeats eight people.')
+  t.equal(page.empty, false)
+})
+
 t.test('robots of the page are reported', async (t) => {
   t.same(html('<meta name="Robots" content="NOINDEX, follow"><p>x').robots, { noindex: true, nofollow: false })
 })

@@ -12,7 +12,7 @@ import { readMarkdown } from './markdown.ts'
 import { type Robots, canonicalTag, languageOfScript } from './metadata.ts'
 import { readPage } from './page.ts'
 import { readPlain } from './plain.ts'
-import { clean } from './text.ts'
+import { clean, mass } from './text.ts'
 
 export interface ExtractInput {
   readonly body: Uint8Array
@@ -50,7 +50,7 @@ export function extract({ body, contentType }: ExtractInput): Extracted {
 function fromHtml(source: string): Extracted {
   try {
     const page = readPage(source)
-    const blocks = blocksOf(mainContent(page))
+    const blocks = withDeclared(blocksOf(mainContent(page)), page.metadata.bodies)
     const { title, language, robots } = page.metadata
     return { title, language, blocks, robots, empty: blocks.length === 0 }
   } catch {
@@ -59,4 +59,13 @@ function fromHtml(source: string): Extracted {
     const language = languageOfScript(blocks[0]?.text ?? '')
     return { title, language, blocks, robots: NO_ROBOTS, empty: blocks.length === 0 }
   }
+}
+
+/** Shops and script-made pages say more in JSON-LD than in their markup: what is longer than all the blocks joins them. */
+function withDeclared(blocks: Block[], bodies: readonly string[]): Block[] {
+  const found = blocks.reduce((total, { text }) => total + mass(text), 0)
+  const declared = bodies.flatMap((body) => fallbackText(body).blocks)
+  const more = declared.reduce((total, { text }) => total + mass(text), 0) > found
+  const known = new Set(blocks.map(({ text }) => text))
+  return more ? [...blocks, ...declared.filter(({ text }) => !known.has(text))] : blocks
 }

@@ -1,8 +1,8 @@
 /** Stage 3: a processed page → its chunks with their vectors, of which only those that are new are bought. */
 import type { KnowledgeUpdated, PageProcessed } from '../../schemas/generated/types.ts'
 import { StageError } from '../errors.ts'
-import type { InputRecord, Outcome, Stage } from '../outcome.ts'
-import type { ChunkRow, PageWrite, SourceState } from '../writes.ts'
+import type { InputRecord, OutgoingRecord, Outcome, Stage } from '../outcome.ts'
+import type { ChunkRow, PageWrite, SourceState, WriteResult } from '../writes.ts'
 import { chunkBlocks } from './chunk.ts'
 import { storable } from './layout.ts'
 import { CHUNKER_VERSION, configFingerprint, draftRows } from './rows.ts'
@@ -44,7 +44,8 @@ export const chunker: Stage<PageProcessed, ChunkerDeps> = {
     try {
       const made = state.status === 'active' ? await makeRows(record, deps) : { rows: [], tokens: 0 }
       record.signal.throwIfAborted()
-      return { kind: 'store', write: pageWrite(record, state, deps.config, made.rows, made.tokens) }
+      const write = pageWrite(record, state, deps.config, made.rows, made.tokens)
+      return { kind: 'store', write, announce: (result) => announce(record, result) }
     } catch (error) {
       if (error instanceof StageError) return { kind: error.retriable ? 'retry' : 'reject', error }
       throw error
@@ -81,7 +82,10 @@ async function makeRows({ value: page, tenantId, signal }: PageRecord, deps: Chu
     missing.forEach(([hash], i) => vectors.set(hash, bought.vectors[i] as string))
     tokens = bought.tokens
   }
-  const rows = drafts.map(({ row, input }) => ({ ...row, embedding: input ? vectorOf(vectors, row.contentHash) : null }))
+  const rows = drafts.map(({ row, input }) => ({
+    ...row,
+    embedding: input ? vectorOf(vectors, row.contentHash) : null,
+  }))
   return { rows, tokens }
 }
 
@@ -124,20 +128,30 @@ function pageWrite(
 }
 
 /** Said again at every redelivery and replay: whoever waits for the page learns that it is there. */
-function unchanged({ value: page, tenantId }: PageRecord, chunks: number): Outcome {
-  const value: KnowledgeUpdated = {
+const unchanged = (record: PageRecord, chunks: number): Outcome => ({
+  kind: 'done',
+  reason: 'unchanged',
+  records: [updated(record, { change: 'UNCHANGED', chunks })],
+})
+
+/** A page that lost against a newer one, or whose tenant is deleted, is no news. */
+function announce(record: PageRecord, { change, rows, inserted, deleted }: WriteResult): OutgoingRecord[] {
+  if (change === 'stale' || change === 'refused') return []
+  const kind = change === 'unchanged' ? 'UNCHANGED' : record.value.status === 'GONE' ? 'GONE' : 'UPDATED'
+  return [updated(record, { change: kind, chunks: rows, chunks_inserted: inserted, chunks_deleted: deleted })]
+}
+
+function updated({ value: page, tenantId }: PageRecord, news: Partial<KnowledgeUpdated>): OutgoingRecord {
+  const { source_id, url, chunk_type, version, crawl_id } = page
+  const value = {
     tenant_id: tenantId,
-    source_id: page.source_id,
-    url: page.url,
-    chunk_type: page.chunk_type,
-    version: page.version,
+    source_id,
+    url,
+    chunk_type,
+    version,
     chunker_version: CHUNKER_VERSION,
-    change: 'UNCHANGED',
-    chunks,
-    chunks_inserted: 0,
-    chunks_deleted: 0,
-    crawl_id: page.crawl_id,
-    updated_at: 0n,
+    crawl_id,
+    ...news,
   }
-  return { kind: 'done', reason: 'unchanged', records: [{ topic: 'knowledge.updated', tenantId, value }] }
+  return { topic: 'knowledge.updated', tenantId, value }
 }

@@ -7,7 +7,7 @@ import { createPauseScheduler } from './pause-scheduler.ts'
 
 const MIN_MS = 500
 const MAX_MS = 15_000
-function setup({ random = () => 0, partitions = 3 } = {}) {
+function setup({ random = () => 0, partitions = 3 }: { random?: () => number; partitions?: number } = {}) {
   const clock = createFakeClock()
   const consumer = fakeConsumer()
   const scheduler = createPauseScheduler({ consumer, clock, resumeGapMs: 10, random: () => 0.5 })

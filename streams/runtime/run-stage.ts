@@ -59,6 +59,10 @@ interface Dependencies<Value, Deps> {
 export interface RunningStage {
   readonly name: StageName
   readonly assignments: () => Assignment[]
+  /** The consumer's loop turns: it fetched, beat or ended a batch lately. A hung loop is silent without any error. */
+  readonly isAlive: () => boolean
+  /** Member of its group and not draining. */
+  readonly isReady: () => boolean
   readonly outages: ReturnType<typeof createDependencyWatch>['outages']
   readonly reasons: (at: TopicPartition) => { reason: string; sinceMs: number }[]
   /** Starts nothing new, finishes and commits what is in flight, leaves the group; true: within the deadline. */
@@ -74,6 +78,8 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
   const subscribed = [prefix + edge.from, prefix + retryTopic(edge.from)]
   const owner = randomUUID()
   let draining = false
+  let lastSignMs = clock.now()
+  let joined = false
 
   const consumer = createConsumer(kafka, group, settings, logger)
   const admin = kafka.admin()
@@ -129,8 +135,15 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
       list.map((partition) => ({ topic, partition })),
     )
     logger.info({ stage: name, partitions: partitions.length }, 'partitions assigned')
+    joined = true
+    lastSignMs = clock.now()
     assignments.replace(partitions)
   })
+  const { FETCH, HEARTBEAT, END_BATCH_PROCESS } = consumer.events
+  for (const event of [FETCH, HEARTBEAT, END_BATCH_PROCESS] as const)
+    consumer.on(event, () => {
+      lastSignMs = clock.now()
+    })
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart && !draining) d.onFatal(payload.error)
   })
@@ -147,6 +160,8 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
   return {
     name,
     assignments: assignments.all,
+    isAlive: () => clock.now() - lastSignMs < settings.rebalanceTimeoutMs * 2,
+    isReady: () => joined && !draining,
     outages: watch.outages,
     reasons: scheduler.reasons,
     stop: async () => {
