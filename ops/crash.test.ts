@@ -8,6 +8,7 @@ import type { CommitPoint } from './testing/postgres-proxy.ts'
 import { createWorld, processedPage } from './testing/world.ts'
 import { stageLag } from './lag.ts'
 
+t.setTimeout(240_000)
 const world = await createWorld()
 const { db, admin, prefix } = world
 const proxy = await createPostgresProxy(world.database.url)

@@ -10,6 +10,7 @@ import { checksum, expectedRows, storedRows } from './testing/checker.ts'
 import { eventually } from './testing/eventually.ts'
 import { createWorld } from './testing/world.ts'
 
+t.setTimeout(240_000)
 const site = await startSampleSite({})
 const world = await createWorld({ allowHosts: site.tenants.map(({ url }) => new URL(url).host) })
 const { db, admin, services, config, prefix } = world

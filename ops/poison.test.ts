@@ -4,6 +4,7 @@ import { MAX_PAGE_BYTES } from '../schemas/topics.ts'
 import { startPipeline } from './pipeline.ts'
 import { crawledPage, createWorld, processedPage } from './testing/world.ts'
 
+t.setTimeout(240_000)
 const world = await createWorld({ partitions: 1 })
 const { services, db, prefix } = world
 t.teardown(world.close)
@@ -68,7 +69,7 @@ t.test('each poison record becomes one dead letter with its original bytes; its 
 })
 
 t.test('an input that the embeddings API refuses costs its own page only', async (t) => {
-  world.embeddings.setFaults([{ kind: 'reject', marker: 'FORBIDDEN' }])
+  world.embeddings.setFaults({ rejectText: 'FORBIDDEN' })
   const bad = processedPage('acme', 'refused')
   bad.blocks[1]!.text = `FORBIDDEN ${bad.blocks[1]!.text}`
   await world.produce('pages.processed', [processedPage('acme', 'fine-1'), bad, processedPage('acme', 'fine-2')])

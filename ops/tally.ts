@@ -4,6 +4,8 @@ import type { PipelineObserver } from './pipeline.ts'
 export interface StageTally {
   /** By outcome: `emit`, `applied`, `unchanged`, `dead-letter`, … */
   readonly outcomes: Record<string, number>
+  /** Error codes of records that failed. */
+  readonly codes: Record<string, number>
   count: number
   firstMs: number
   lastMs: number
@@ -23,7 +25,7 @@ export function createTally(now: () => number = Date.now): Tally {
   function stage(name: string): StageTally {
     const known = stages.get(name)
     if (known) return known
-    const fresh = { outcomes: {}, count: 0, firstMs: now(), lastMs: now() }
+    const fresh = { outcomes: {}, codes: {}, count: 0, firstMs: now(), lastMs: now() }
     stages.set(name, fresh)
     return fresh
   }
@@ -41,8 +43,9 @@ export function createTally(now: () => number = Date.now): Tally {
     rows,
     observer: {
       crawled: (_lease, { outcome }) => tell('crawler', outcome, 0),
-      settled: (name, outcome, { ms }) => {
+      settled: (name, outcome, { ms, code }) => {
         if (name !== 'crawler') tell(name, outcome, ms)
+        if (code) stage(name).codes[code] = (stage(name).codes[code] ?? 0) + 1
       },
       stored: (_stage, write, { inserted, deleted, ignored }) => {
         if (write.type !== 'page') return

@@ -1,5 +1,5 @@
 /** A batch → request → every page's vectors; a batch that is refused is halved until the input at fault stands alone. */
-import { StageError } from '../../streams/errors.ts'
+import { DependencyUnavailable, StageError } from '../../streams/errors.ts'
 import type { Clock } from '../../streams/runtime/ports.ts'
 import { classifyFailure } from './failures.ts'
 import type { Failure } from './failures.ts'
@@ -83,7 +83,7 @@ export function createDelivery({ send, gate, clock, onUsage, signal }: Deps) {
     if (!release) return
     const outcome = await attempt([HARMLESS], release)
     if ('vectors' in outcome) failAll(batch, new StageError('embedding_rejected', `an input was refused: ${message}`))
-    else failAll(batch, outcome.kind === 'unavailable' ? outcome.error : classifyFailure(message, 0))
+    else failAll(batch, outcome.kind === 'unavailable' ? outcome.error : refusesAll(message))
   }
 
   function deliver(batch: readonly Item[], { vectors, tokens }: Reply): void {
@@ -134,6 +134,9 @@ function feedbackOf(failure: Failure): Omit<RequestFeedback, 'latencyMs'> {
   const { retryAfterMs } = failure.error
   return { kind: failure.throttled ? 'throttled' : 'unavailable', ...(retryAfterMs !== undefined && { retryAfterMs }) }
 }
+
+const refusesAll = (message: string) =>
+  new DependencyUnavailable('embeddings', `embeddings: the server refuses whatever is sent: ${message}`)
 
 const unusable = () =>
   new StageError('embedding_invalid', 'a vector came back with NaN, infinity or nothing but zeros', { retriable: true })

@@ -132,7 +132,10 @@ t.test('the connector by itself refuses literals, whatever was checked before it
     build: () => () => void t.fail('dialled'),
   })
   for (const hostname of ['127.0.0.1', '::1', '[::1]', '::ffff:10.0.0.1', '169.254.169.254'])
-    connect({ hostname, protocol: 'http:', port: '' }, (error) => t.match(error, { code: 'fetch_refused' }, hostname))
+    connect(
+      { hostname, protocol: 'http:', port: '' },
+      (...[error]) => void t.match(error, { code: 'fetch_refused' }, hostname),
+    )
 })
 
 t.test('redirects into private space are refused at the hop', async (t) => {

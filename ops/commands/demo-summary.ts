@@ -44,7 +44,7 @@ export async function printSummary(summary: Summary): Promise<void> {
     heading('Knowledge'),
     `  ${figures.chunks} chunks in Postgres, every one once (unique index); ${figures.ignored} inserts ignored`,
     `  ${figures.embeddingRequests} embedding requests for ${figures.embeddingInputs} texts, ${figures.embeddingTokens} tokens`,
-    `  lag: processor ${figures.lag.processor}, chunker ${figures.lag.chunker}; dead letters: ${figures.deadLetters}`,
+    `  lag: processor ${figures.lag.processor}, chunker ${figures.lag.chunker}; dead letters: ${figures.deadLetters}${figures.failures}`,
     '',
     heading('Questions'),
     ...figures.answers.flatMap(answerLines),
@@ -112,8 +112,14 @@ async function collect({ services, tally, crawls, questions, startedMs }: Summar
       (sum, stage) => sum + (tally.stage(stage).outcomes['dead-letter'] ?? 0),
       0,
     ),
+    failures: failuresOf(tally),
     answers,
   }
+}
+
+function failuresOf(tally: Tally): string {
+  const codes = ['crawler', 'processor', 'chunker'].flatMap((stage) => Object.entries(tally.stage(stage).codes))
+  return codes.length === 0 ? '' : ` (${codes.map(([code, count]) => `${code}: ${count}`).join(', ')})`
 }
 
 async function answer(services: Services, tenant: string, question: string): Promise<Answer> {

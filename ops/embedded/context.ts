@@ -4,7 +4,7 @@ export interface StartContext {
   readonly libDir: string
   readonly logFile: string
   /** Aborted when another part has failed: give up at once. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Something is being fetched; `detail` says what. */
   readonly onDownload?: (detail: string) => void
   /** Everything is there, the process is about to start. */

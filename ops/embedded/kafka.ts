@@ -33,7 +33,7 @@ export async function startKafka(options: KafkaOptions): Promise<RunningPart & {
   const propertiesFile = join(options.dataDir, 'server.properties')
   const advertised = options.advertised ?? { host: LOOPBACK, port }
   await writeFile(propertiesFile, serverProperties({ dataDir: options.dataDir, port, controllerPort, advertised }))
-  await formatOnce(options.dataDir, jars, propertiesFile)
+  await formatOnce(options.dataDir, jars, propertiesFile, options.signal)
 
   const child = await startProcess({
     part: 'kafka',
@@ -109,15 +109,16 @@ log.index.size.max.bytes=1048576
 `
 
 /** Writes the cluster's id. The marker comes last, so that an interrupted first start formats again. */
-async function formatOnce(dataDir: string, jars: string, propertiesFile: string): Promise<void> {
+async function formatOnce(dataDir: string, jars: string, propertiesFile: string, signal?: AbortSignal): Promise<void> {
   const marker = join(dataDir, 'formatted')
   if (existsSync(marker)) return
   const clusterId = newClusterId()
-  const { code, output } = await runTool('java', [
+  const args = [
     ...jvmFlags(128),
     ...['-Dlog4j2.level=WARN', '-cp', jars, 'kafka.tools.StorageTool', 'format', '--ignore-formatted'],
     ...['-t', clusterId, '-c', propertiesFile],
-  ])
+  ]
+  const { code, output } = await runTool('java', args, { guarded: true, signal })
   if (code !== 0) throw new UserError(`Kafka's storage in ${dataDir} cannot be formatted:\n${output.trim()}`)
   await writeFile(marker, `${clusterId}\n`)
 }

@@ -75,7 +75,7 @@ async function fetchWithMaven(profile: 'kafka' | 'registry', folder: string, sig
     ...['--batch-mode', '--quiet', '--strict-checksums', '--file', POM, '--activate-profiles', profile],
     ...['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`],
   ]
-  const run = lastMavenRun.then(() => runTool('mvn', args, { guarded: true, ...(signal && { signal }) }))
+  const run = lastMavenRun.then(() => runTool('mvn', args, { guarded: true, signal }))
   lastMavenRun = run
   const { code, output } = await run
   if (code !== 0)

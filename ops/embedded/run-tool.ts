@@ -16,7 +16,7 @@ export interface ToolResult {
 export interface ToolOptions {
   /** For tools that run for long: ends with this process, however that ends. */
   readonly guarded?: boolean
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 const KEPT_CHARACTERS = 4_000

@@ -105,7 +105,7 @@ async function startAll(options: StackOptions, libDir: string, abort: AbortContr
           onDownload: (detail) => report('downloading', detail),
           onStart: () => report('starting', ''),
         })
-        report('ready', Object.values(started.endpoints).flat()[0] ?? '')
+        report('ready', address(started.endpoints))
         return started
       } catch (error) {
         if (!abort.signal.aborted) report('failed', errorMessage(error))
@@ -120,6 +120,9 @@ async function startAll(options: StackOptions, libDir: string, abort: AbortContr
   await Promise.all(started.map((part) => part.stop()))
   throw failures[0]
 }
+
+const address = ({ brokers, registryUrl, databaseUrl, openaiBaseUrl }: Endpoints) =>
+  brokers?.join(',') ?? registryUrl ?? databaseUrl ?? openaiBaseUrl ?? ''
 
 function startPart(part: PartName, options: StackOptions, context: StartContext): Promise<StartedPart> {
   const port = options.ports?.[part]
@@ -165,7 +168,7 @@ function running(started: readonly StartedPart[], dataDir: string, unlock: () =>
     unlock()
   }
   return {
-    endpoints: Object.assign({}, ...started.map((part) => part.endpoints)) as Endpoints,
+    endpoints: started.reduce<Endpoints>((all, part) => ({ ...all, ...part.endpoints }), {}),
     processes: started.map(({ part, pid }) => ({ part, pid })),
     failed,
     stop: () => (stopped ??= stopAll()),

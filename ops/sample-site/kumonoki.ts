@@ -168,6 +168,6 @@ export const kumonoki: SampleTenant = {
   tenant: 'kumonoki',
   robots: 'User-agent: *\nDisallow:\n',
   pages: [...japanesePages, ...otherPages],
-  redirects: { '/cha': '/sencha' },
+  redirects: {},
   gone: ['/spring-2019'],
 }

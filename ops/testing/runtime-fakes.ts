@@ -78,7 +78,7 @@ export function kafkaMessage({ offset, key = 'acme', value = '{}', headers }: Fa
     value: value === null ? null : Buffer.from(value),
     timestamp: '1700000000000',
     attributes: 0,
-    headers: (headers ?? {}) as NonNullable<KafkaMessage['headers']>,
+    headers: { ...headers },
   }
 }
 

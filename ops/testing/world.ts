@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
 import type { PageCrawled, PageProcessed } from '../../schemas/generated/types.ts'
 import type { TopicName } from '../../schemas/topics.ts'
@@ -65,6 +66,8 @@ export async function createWorld({ partitions = 3, allowHosts = [] as readonly 
   return {
     ...{ config, services, admin, database, embeddings, prefix, variables },
     db: database.db,
+    /** One tenant on each partition, in the order of the partitions. */
+    tenants: tenantPerPartition(partitions),
     produce: (topic: TopicName, values: readonly ({ tenant_id: string } & object)[]) =>
       produce(services, topic, values),
     produceRaw: services.producer.produce,
@@ -78,6 +81,17 @@ export async function createWorld({ partitions = 3, allowHosts = [] as readonly 
       for (const cleanup of cleanups.reverse()) await cleanup()
     },
   }
+}
+
+function tenantPerPartition(partitions: number): string[] {
+  const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, leader: 0 })) as never
+  const partitionOf = kafkajs.Partitioners.DefaultPartitioner()
+  const tenants: string[] = []
+  for (let index = 0; Object.keys(tenants).length < partitions; index += 1) {
+    const key = `tenant-${index}`
+    tenants[partitionOf({ topic: 't', partitionMetadata, message: { key, value: null } })] ??= key
+  }
+  return tenants
 }
 
 async function sharedBroker(cleanups: (() => Promise<unknown>)[]) {

@@ -1,11 +1,15 @@
 /** Blocks → parents and children. Pure and deterministic: equal blocks and configuration give equal chunks. */
 import type { Block } from '../../schemas/generated/types.ts'
-import { layOut, type Layout } from './layout.ts'
+import { cohesion } from './cohesion.ts'
+import { layOut } from './layout.ts'
+import type { Layout } from './layout.ts'
 import { segment } from './segment.ts'
-import { unitsOf, type Unit } from './units.ts'
+import type { Limits } from './segment.ts'
+import { unitsOf } from './units.ts'
+import type { Unit } from './units.ts'
 
 export interface ChunkSizes {
-  /** Tokens aimed at for a child: what is embedded and matched. The limit is a ninth above. */
+  /** Tokens aimed at for a child: what is embedded and matched. The limit is a fifth above. */
   readonly childTokens: number
   /** Tokens aimed at for a parent: what a search returns. The limit is a fifth above. */
   readonly parentTokens: number
@@ -29,19 +33,21 @@ export interface Chunk {
   readonly bodyOffset: number
 }
 
-const CHILD_LIMIT = 10 / 9
-const PARENT_LIMIT = 6 / 5
+/** A fifth of slack lets cuts fall where the text has them. */
+const LIMIT = 6 / 5
+/** Cost of a cut through text that is one standard deviation more of a piece than the page's mean. */
+const COHESION_COST = 0.2
 
 /** Every parent is followed by its children; children cover the blocks' text once, in order, without overlap. */
 export const chunkBlocks = (blocks: readonly Block[], sizes: ChunkSizes): Chunk[] => chunkLayout(layOut(blocks), sizes)
 
 export function chunkLayout(layout: Layout, sizes: ChunkSizes): Chunk[] {
-  const childLimit = Math.round(sizes.childTokens * CHILD_LIMIT)
+  const childLimit = Math.round(sizes.childTokens * LIMIT)
   const units = unitsOf(layout, childLimit)
-  const children = group(units, { aim: sizes.childTokens, limit: childLimit })
+  const children = group(layout.text, units, { aim: sizes.childTokens, limit: childLimit })
   const parents = groupOfGroups(children, {
     aim: sizes.parentTokens,
-    limit: Math.round(sizes.parentTokens * PARENT_LIMIT),
+    limit: Math.round(sizes.parentTokens * LIMIT),
   })
   const chunks: Chunk[] = []
   for (const family of parents) {
@@ -52,17 +58,18 @@ export function chunkLayout(layout: Layout, sizes: ChunkSizes): Chunk[] {
   return chunks
 }
 
-function group(units: readonly Unit[], limits: { aim: number; limit: number }): Unit[][] {
+function group(text: string, units: readonly Unit[], limits: Limits): Unit[][] {
+  const together = cohesion(text, units)
   const row = {
     length: units.length,
     size: (i: number) => units[i]?.tokens ?? 0,
-    cut: (i: number) => units[i]?.cut ?? 0,
+    cut: (i: number) => (units[i]?.cut ?? 0) + COHESION_COST * (together[i] ?? 0),
     repeated: (i: number) => units[i]?.header?.tokens ?? 0,
   }
   return slices(units, segment(row, limits))
 }
 
-function groupOfGroups(children: readonly Unit[][], limits: { aim: number; limit: number }): Unit[][][] {
+function groupOfGroups(children: readonly Unit[][], limits: Limits): Unit[][][] {
   const tokens = children.map((units) => units.reduce((sum, unit) => sum + unit.tokens, 0))
   const row = {
     length: children.length,

@@ -14,6 +14,7 @@ interface Line {
 /** A line this long is a paragraph by itself; shorter ones are wrapped lines of one. */
 const LONG_LINE = 160
 
+const FRONT_MATTER = /^---\s*$/
 const FENCE = /^ {0,3}(`{3,}|~{3,})/
 const ATX_HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/
 /** MediaWiki's, also with spaces between: `== Title ==`, `= = Title = =`. */
@@ -62,6 +63,8 @@ function blockAt(lines: readonly Line[], at: number, format: Format): { span: Sp
   const wiki = WIKI_HEADING.exec(text)
   if (wiki && count(wiki[1]) === count(wiki[3])) return block('HEADING', at + 1, count(wiki[1]), wiki[2])
   if (format === 'markdown') {
+    const matter = at === 0 && FRONT_MATTER.test(text) ? after(lines, 1, (line) => FRONT_MATTER.test(line)) : lines.length
+    if (matter < lines.length) return block('CODE', matter)
     const fence = FENCE.exec(text)?.[1]
     if (fence) return block('CODE', after(lines, at + 1, (line) => isClosing(line, fence)))
     const atx = ATX_HEADING.exec(text)

@@ -41,14 +41,23 @@ const CUT = {
 /** A path element and a header row longer than this are no help to whoever reads the chunk. */
 const MAX_HEADING = 200
 
-type Part = Pick<Unit, 'start' | 'end' | 'cut'>
+type Part = Pick<Unit, 'start' | 'end' | 'cut'> & {
+  /** Where the white space before it begins; it is counted with the part, as it will be in the chunk. */
+  readonly lead: number
+  /** Once counted. */
+  readonly tokens?: number
+  /** The header row of a table. */
+  readonly repeats?: true
+}
+
+/** Share of the limit that a header row may take to be repeated, and that the other rows then leave to it. */
+const HEADER_SHARE = 1 / 4
 
 /** `limit`: tokens that no unit exceeds, as far as characters can be told apart. */
 export function unitsOf({ text, spans }: Layout, limit: number): Unit[] {
   const units: Unit[] = []
   const path: { level: number; text: string }[] = []
   let previous: Span | undefined
-  let end = 0
   for (const span of spans) {
     if (span.kind === 'HEADING') {
       while (path.length > 0 && (path.at(-1)?.level ?? 0) >= span.level) path.pop()
@@ -57,11 +66,10 @@ export function unitsOf({ text, spans }: Layout, limit: number): Unit[] {
     const titles = path.map((heading) => heading.text)
     let header: Unit | null = null
     for (const part of partsOf(text, span, limit, entryCost(text, previous, span))) {
-      const tokens = countTokens(text.slice(part.start > span.start ? end : part.start, part.end))
-      const unit: Unit = { ...part, tokens, path: titles, heading: span.kind === 'HEADING', header }
+      const { start, end, cut } = part
+      const unit: Unit = { start, end, cut, tokens: sizeOf(text, part), path: titles, heading: span.kind === 'HEADING', header }
       units.push(unit)
-      if (span.kind === 'TABLE' && header === null && tokens <= limit / 4) header = unit
-      end = part.end
+      if (part.repeats) header = unit
     }
     previous = span
   }
@@ -80,25 +88,30 @@ function entryCost(text: string, previous: Span | undefined, span: Span): number
 }
 
 function partsOf(text: string, span: Span, limit: number, entry: number): Part[] {
-  const whole = { start: span.start, end: span.end, cut: entry }
+  const whole: Part = { lead: span.start, start: span.start, end: span.end, cut: entry }
   if (span.kind === 'LIST' || span.kind === 'TABLE' || span.kind === 'CODE') {
     const parts = divide(text, whole, lines, (at) => lineCost(text, span, at), true)
-    if (span.kind === 'TABLE') joinHeader(text, parts)
-    return parts.flatMap((part) => fit(text, part, limit, 0))
+    const header = span.kind === 'TABLE' ? headerOf(text, parts, limit * HEADER_SHARE) : undefined
+    if (!header) return parts.flatMap((part) => fit(text, part, limit, 0))
+    const rows = parts.filter(({ start }) => start >= header.end)
+    const room = Math.floor(limit * (1 - HEADER_SHARE))
+    // The header keeps at least one row of data.
+    const joined = rows.map((row, i) => (i === 0 ? { ...row, cut: CUT.afterHeading } : row))
+    return [header, ...joined.flatMap((row) => fit(text, row, room, 0))]
   }
   // A block that fills no third of a chunk is never worth cutting.
-  const tokens = whole.end - whole.start > limit * 3 ? limit : countTokens(text.slice(whole.start, whole.end))
-  if (tokens <= limit / 3) return [whole]
+  const counted: Part = whole.end - whole.start > limit * 3 ? whole : { ...whole, tokens: sizeOf(text, whole) }
+  if (counted.tokens !== undefined && counted.tokens <= limit / 3) return [counted]
   return divide(text, whole, sentences, () => CUT.sentence).flatMap((part) => fit(text, part, limit, 1))
 }
 
-/** A header row keeps the row of dashes below it (Markdown) and at least one row of data. */
-function joinHeader(text: string, parts: Part[]): void {
-  const [header, ruler] = parts
-  if (header && ruler && /^[\s|:+-]+$/.test(text.slice(ruler.start, ruler.end)))
-    parts.splice(0, 2, { ...header, end: ruler.end })
-  const row = parts[1]
-  if (row) parts[1] = { ...row, cut: CUT.afterHeading }
+/** The first row, with the row of dashes below it in Markdown; undefined: no row follows, or it is too long to repeat. */
+function headerOf(text: string, parts: readonly Part[], limit: number): Part | undefined {
+  const [first, second] = parts
+  if (!first || !second) return undefined
+  const ruled = /^[\s|:+-]+$/.test(text.slice(second.start, second.end))
+  const header = { ...first, end: ruled ? second.end : first.end, repeats: true as const }
+  return sizeOf(text, header) <= limit ? header : undefined
 }
 
 function lineCost(text: string, span: Span, at: number): number {
@@ -121,14 +134,18 @@ const FINER: readonly { cost: number; starts: (text: string, dozen: number) => n
 
 function fit(text: string, part: Part, limit: number, finer: number): Part[] {
   const level = FINER[finer]
-  // No token is shorter than a third of a UTF-16 unit, so a part this short fits without being counted.
-  if (!level || (part.end - part.start) * 3 <= limit) return [part]
-  if (part.end - part.start <= limit * 8 && countTokens(text.slice(part.start, part.end)) <= limit) return [part]
+  const length = part.end - part.lead
+  // No character takes more than three tokens, so a part this short fits without being counted.
+  if (!level || length * 3 <= limit) return [part]
+  const counted = length > limit * 8 ? part : { ...part, tokens: sizeOf(text, part) }
+  if (counted.tokens !== undefined && counted.tokens <= limit) return [counted]
   const dozen = Math.max(1, Math.floor(limit / 4))
   return divide(text, part, (slice) => level.starts(slice, dozen), () => level.cost).flatMap((smaller) =>
     fit(text, smaller, limit, finer + 1),
   )
 }
+
+const sizeOf = (text: string, part: Part): number => part.tokens ?? countTokens(text.slice(part.lead, part.end))
 
 /** Drops starts that follow the one before by less than `least` characters. */
 function thinned(starts: readonly number[], least: number): number[] {
@@ -146,12 +163,15 @@ function divide(
 ): Part[] {
   const edges = [part.start, ...starts(text.slice(part.start, part.end)).map((at) => part.start + at), part.end]
   const parts: Part[] = []
+  let { lead } = part
   for (let i = 0; i + 1 < edges.length; i++) {
     const from = edges[i] ?? 0
     const slice = text.slice(from, edges[i + 1])
     const end = from + slice.trimEnd().length
     const start = verbatim ? from : from + (slice.length - slice.trimStart().length)
-    if (end > start) parts.push({ start, end, cut: parts.length === 0 ? part.cut : cost(from) })
+    if (end <= start) continue
+    parts.push({ lead, start, end, cut: parts.length === 0 ? part.cut : cost(from) })
+    lead = end
   }
   return parts
 }

@@ -66,7 +66,7 @@ export function createPauseScheduler({
 
   function pause(at: TopicPartition, reason: PauseReason, forMs?: number) {
     const key = partitionKey(at)
-    const entry = paused.get(key) ?? { at, reasons: new Map() }
+    const entry: Paused = paused.get(key) ?? { at, reasons: new Map() }
     const before = entry.reasons.get(reason)
     const ends = forMs !== undefined
     if (before && !before.ends && ends) return

@@ -112,12 +112,16 @@ void t.test('the ledger takes the contiguous watermark as it stands once the tra
   const last = [writer.write(assignment, 0n, admission('a')), writer.write(assignment, 3n, admission('d'))]
   end(0)
   await turn()
+  t.strictSame(
+    positions(calls[1]!),
+    ['0:2'],
+    '0 with this one, 1 before it; 2 is stored, but its announcement is not out',
+  )
   assignment.watermark.finish(2n)
-  t.strictSame(positions(calls[1]!), ['0:4'], '0, 1, 3 with this one and 2 with the one before')
   t.equal(assignment.ledger, 0n, 'not before COMMIT')
   end(1)
   await Promise.all(last)
-  t.equal(assignment.ledger, 4n)
+  t.equal(assignment.ledger, 2n)
 })
 
 void t.test('the ledger never passes an offset that is neither stored nor done', async (t) => {
@@ -172,7 +176,7 @@ void t.test('a write that Postgres refuses is rejected alone, its neighbours are
     writer.write(assignment, 2n, admission('c')),
     writer.write(assignment, 3n, admission('d')),
   ]
-  const refused = poison!.catch((error: unknown) => error)
+  const refused = poison.catch((error: unknown) => error)
   await Promise.all([first, ...others])
   const error = await refused
   t.type(error, StageError)
