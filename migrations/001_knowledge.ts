@@ -27,6 +27,7 @@ export async function up(knex: Knex): Promise<void> {
       title text not null default '',
       language text not null default '',
       version bigint not null,
+      extractor_version integer not null default 0,
       content_hash text collate "C" not null,
       chunker_version integer not null,
       config_fingerprint text collate "C" not null,

@@ -107,7 +107,13 @@ t.test('a member that joins and one that is killed in the middle: nothing lost, 
 
 t.test('the group’s offsets are deleted: it goes on from the ledger, and nothing changes', async (t) => {
   const before = { sum: await checksum(db), requests: world.embeddings.log.length }
-  await admin.deleteGroups([`${prefix}sluice.chunker`])
+  const group = `${prefix}sluice.chunker`
+  await eventually(
+    'the killed member’s session has ended',
+    async () => (await admin.describeGroups([group])).groups[0]?.state,
+    (state) => state === 'Empty',
+  )
+  await admin.deleteGroups([group])
   const healthy = await world.spawnStages(['chunker'])
   await producePages(3)
   await eventually(

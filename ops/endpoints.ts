@@ -42,7 +42,7 @@ export function withEndpoints(config: Config, endpoints: Endpoints): Connected {
       baseUrl: config.embeddings.baseUrl ?? (config.embeddings.embedded ? endpoints.openaiBaseUrl : undefined),
       apiKey: config.embeddings.apiKey ?? (config.embeddings.embedded ? endpoints.openaiApiKey : undefined),
     },
-  } as Connected
+  }
 }
 
 /** @throws UserError when a needed service is named nowhere and no `sluice up` runs on this data folder. */

@@ -65,7 +65,10 @@ t.test('while Postgres is away the chunker’s partition stays paused and the pr
   await eventually('the chunker sees the outage', outages, (list) => list.includes('postgres'))
   await world.produce('pages.crawled', [crawledPage(globex, 'meanwhile')])
   await world.drained('processor')
-  t.ok(settled.some(({ stage, outcome }) => stage === 'processor' && outcome === 'emit'), 'the processor, which needs no Postgres, went on')
+  t.ok(
+    settled.some(({ stage, outcome }) => stage === 'processor' && outcome === 'emit'),
+    'the processor, which needs no Postgres, went on',
+  )
   t.ok(pauses.length > 0 && pauses.every((pause) => pause.startsWith('chunker') && pause.endsWith('dependency')))
   proxy.mode = 'pass'
   await world.drained('chunker')
@@ -80,9 +83,7 @@ t.test('while the embeddings API is away pages that need no vector go on', async
   world.embeddings.setFaults({ next: [{ kind: 'status', status: 503, times: 10_000 }] })
   await world.produce('pages.processed', [processedPage(acme, 'needs-vectors')])
   await eventually('the chunker sees the outage', outages, (list) => list.includes('embeddings'))
-  await world.produce('pages.processed', [
-    processedPage(initech, 'to-go', { version: 2n, status: 'GONE', blocks: [] }),
-  ])
+  await world.produce('pages.processed', [processedPage(initech, 'to-go', { version: 2n, status: 'GONE', blocks: [] })])
   await eventually(
     'the gone page’s chunks are gone',
     () => db('tenant_knowledge').where({ tenant_id: initech }),

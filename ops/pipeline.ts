@@ -1,6 +1,7 @@
 /** Wires stages to their ports and runs them in this process. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createPositionReader } from '../connectors/kafka/positions.ts'
 import { createFrontier } from '../connectors/postgres/frontier.ts'
 import { requireUniqueIndex } from '../connectors/postgres/index-check.ts'
 import { createGuardedFetch } from '../connectors/web/guarded-fetch.ts'
@@ -72,6 +73,7 @@ function start<Value extends { tenant_id: string }, Deps>(
     stage,
     deps,
     kafka: services.kafka(name),
+    positions: createPositionReader(services.kafka(`${name}-positions`)),
     produce: services.producer.produce,
     codec: services.codec,
     store: services.store,

@@ -17,7 +17,7 @@ const long = avsc.types.LongType.__with({
   toJSON: (value: bigint) => Number(value),
   isValid: (value: unknown) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
   compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
-}) as unknown as Type
+})
 
 /** Options for `avsc` and the registry client; a hook, as a shared registry of names would clash between schemas. */
 export const avroOptions = {
@@ -25,8 +25,7 @@ export const avroOptions = {
     schema === 'long' || (schema as { type?: unknown }).type === 'long' ? long : undefined,
 }
 
-export const parseSchema = (text: string): Type =>
-  avsc.Type.forSchema(JSON.parse(text) as Schema, { ...avroOptions } as Parameters<typeof avsc.Type.forSchema>[1])
+export const parseSchema = (text: string): Type => avsc.Type.forSchema(JSON.parse(text) as Schema, { ...avroOptions })
 
 export const schemaText = (topic: TopicName): string =>
   readFileSync(join(import.meta.dirname, topics[topic].schema), 'utf8')

@@ -38,7 +38,7 @@ export function createCodec(settings: RegistrySettings, now: () => number = Date
       ...(settings.username ? { auth: { username: settings.username, password: settings.password ?? '' } } : {}),
       retry: { retries: 2, initialRetryTimeInSecs: 0.2, maxRetryTimeInSecs: 2 },
     },
-    { [confluent.SchemaType.AVRO]: avroOptions as object },
+    { [confluent.SchemaType.AVRO]: avroOptions },
   )
   const readers = new Map(topicNames.map((topic) => [topic, parseSchema(schemaText(topic))]))
   const writers = new Map<TopicName, Promise<number>>()

@@ -40,7 +40,7 @@ export interface InputRecord<Value> {
   readonly id: string
   /** 1 at the first delivery. */
   readonly attempt: number
-  /** Aborted when the record's deadline has passed or the partition was lost: stop working, write nothing more. */
+  /** Aborted when the record's deadline has passed: its outcome is not waited for any more. */
   readonly signal: AbortSignal
 }
 

@@ -28,7 +28,9 @@ export interface PageWrite {
   readonly language: string
   /** Grows per page; the newest wins. */
   readonly version: bigint
-  /** SHA-256 hex of the page's content; breaks ties between equal versions. */
+  /** Of equal page versions, what a newer extractor made of the page wins. */
+  readonly extractorVersion: number
+  /** SHA-256 hex of the page's content; breaks ties that are left. */
   readonly contentHash: string
   readonly chunkerVersion: number
   /** Of the chunker's configuration, embedding model and dimensions. */
@@ -56,6 +58,7 @@ export interface FrontierAdmission {
 /** What is stored of a page, as read before the work on a new version starts. */
 export interface SourceState {
   readonly version: bigint
+  readonly extractorVersion: number
   readonly contentHash: string
   readonly chunkerVersion: number
   readonly configFingerprint: string

@@ -16,7 +16,10 @@ interface Item {
 
 /** @throws DependencyUnavailable when count, indices or dimensions are wrong: no page is to blame for that. */
 export function readAnswer(body: unknown, inputs: number, dimensions: number): Answer {
-  const { data, usage } = (body ?? {}) as { data?: unknown; usage?: { prompt_tokens?: unknown; total_tokens?: unknown } }
+  const { data, usage } = (body ?? {}) as {
+    data?: unknown
+    usage?: { prompt_tokens?: unknown; total_tokens?: unknown }
+  }
   if (!Array.isArray(data)) throw refused('the answer holds no list of vectors')
   if (data.length !== inputs) throw refused(`${data.length} vectors for ${inputs} inputs`)
   const vectors: (string | null | undefined)[] = Array.from({ length: inputs })
@@ -27,14 +30,18 @@ export function readAnswer(body: unknown, inputs: number, dimensions: number): A
     vectors[index] = toText(readVector(embedding, dimensions))
   }
   const billed = usage?.prompt_tokens ?? usage?.total_tokens
-  return { vectors: vectors as (string | null)[], tokens: typeof billed === 'number' && billed >= 0 ? billed : undefined }
+  return {
+    vectors: vectors as (string | null)[],
+    tokens: typeof billed === 'number' && billed >= 0 ? billed : undefined,
+  }
 }
 
 /** Little-endian float32 in base64, or a list of numbers: servers are known to answer either, whatever was asked. */
 function readVector(embedding: unknown, dimensions: number): number[] {
   const vector = typeof embedding === 'string' ? decodeFloats(embedding) : embedding
   if (!Array.isArray(vector)) throw refused('a vector is neither base64 nor a list')
-  if (vector.length !== dimensions) throw refused(`a vector of ${vector.length} dimensions, ${dimensions} were asked for`)
+  if (vector.length !== dimensions)
+    throw refused(`a vector of ${vector.length} dimensions, ${dimensions} were asked for`)
   return vector as number[]
 }
 

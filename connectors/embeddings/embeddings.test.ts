@@ -89,7 +89,11 @@ t.test('a batch that is not full waits for the linger, a full one does not', asy
 })
 
 t.test('never more requests in flight than allowed', async (t) => {
-  const { embed, server } = await connect(t, { maxInputsPerRequest: 1, maxInFlight: 2, faults: { latencyMs: 5, maxInFlight: 2 } })
+  const { embed, server } = await connect(t, {
+    maxInputsPerRequest: 1,
+    maxInFlight: 2,
+    faults: { latencyMs: 5, maxInFlight: 2 },
+  })
   const texts = Array.from({ length: 12 }, (_, i) => `t${i}`)
   await Promise.all(texts.map((text) => embed('acme', inputs(text), never)))
   t.ok(server.log.every(({ status }) => status === 200))
@@ -108,7 +112,11 @@ t.test('reordered answers, and floats where base64 was asked for, reach the righ
 t.test('partial answers and wrong dimensions are refused, and no page is blamed', async (t) => {
   for (const kind of ['partial', 'dimensions'] as const) {
     const { embed } = await connect(t, { faults: { next: [{ kind }] } })
-    await t.rejects(embed('acme', inputs('one', 'two'), never), { name: 'DependencyUnavailable', dependency: 'embeddings' }, kind)
+    await t.rejects(
+      embed('acme', inputs('one', 'two'), never),
+      { name: 'DependencyUnavailable', dependency: 'embeddings' },
+      kind,
+    )
   }
 })
 
@@ -122,15 +130,24 @@ t.test('NaN and all zeros fail the page, retriable', async (t) => {
 t.test('429, 401, 403, 404, 408 and 5xx mean that nobody is served, at once and without a second try', async (t) => {
   for (const status of [429, 401, 403, 404, 408, 500, 502, 503]) {
     const { embed, server } = await connect(t, { faults: { next: [{ kind: 'status', status }] } })
-    await t.rejects(embed('acme', inputs('one'), never), { name: 'DependencyUnavailable', retryAfterMs: undefined }, `${status}`)
+    await t.rejects(
+      embed('acme', inputs('one'), never),
+      { name: 'DependencyUnavailable', retryAfterMs: undefined },
+      `${status}`,
+    )
     t.equal(server.log.length, 1)
   }
 })
 
 t.test('Retry-After of any length is passed on', async (t) => {
   for (const seconds of [1, 86_400]) {
-    const { embed } = await connect(t, { faults: { next: [{ kind: 'status', status: 429, retryAfter: `${seconds}` }] } })
-    await t.rejects(embed('acme', inputs('one'), never), { name: 'DependencyUnavailable', retryAfterMs: seconds * 1000 })
+    const { embed } = await connect(t, {
+      faults: { next: [{ kind: 'status', status: 429, retryAfter: `${seconds}` }] },
+    })
+    await t.rejects(embed('acme', inputs('one'), never), {
+      name: 'DependencyUnavailable',
+      retryAfterMs: seconds * 1000,
+    })
   }
 })
 
@@ -166,7 +183,10 @@ t.test('a poison input fails its own page; the others of its batch are served', 
 t.test('a server that refuses whatever is sent costs no page its place', async (t) => {
   const next = [{ kind: 'status' as const, status: 400, times: 100 }]
   const { embed } = await connect(t, { faults: { next } })
-  await t.rejects(embed('acme', inputs('a', 'b'), never), { name: 'DependencyUnavailable', message: /whatever is sent/ })
+  await t.rejects(embed('acme', inputs('a', 'b'), never), {
+    name: 'DependencyUnavailable',
+    message: /whatever is sent/,
+  })
 })
 
 t.test('a refused model or dimension is the configuration’s fault, not a page’s', async (t) => {
@@ -186,7 +206,14 @@ t.test('an aborted page leaves batches that are not sent yet', async (t) => {
   let open = () => {}
   const opened = new Promise<void>((resolve) => (open = resolve))
   const feedback: string[] = []
-  const gate = { acquire: () => opened.then(() => ({ kind }: { kind: string }) => void feedback.push(kind)) }
+  const gate = {
+    acquire: () =>
+      opened.then(
+        () =>
+          ({ kind }: { kind: string }) =>
+            void feedback.push(kind),
+      ),
+  }
   const { embed, server } = await connect(t, { gate, maxInputsPerRequest: 2 })
   const abort = new AbortController()
   const gone = embed('acme', inputs('a', 'b', 'c'), abort.signal)
@@ -227,7 +254,11 @@ t.test('a question gets one vector', async (t) => {
 })
 
 t.test('closing ends what is under way and what waits', async (t) => {
-  const { embed, close } = await connect(t, { maxInFlight: 1, maxInputsPerRequest: 1, faults: { next: [{ kind: 'hang', times: 5 }] } })
+  const { embed, close } = await connect(t, {
+    maxInFlight: 1,
+    maxInputsPerRequest: 1,
+    faults: { next: [{ kind: 'hang', times: 5 }] },
+  })
   const all = Promise.allSettled([embed('acme', inputs('a'), never), embed('acme', inputs('b'), never)])
   await close()
   for (const result of await all) t.match(result, { status: 'rejected', reason: { name: 'DependencyUnavailable' } })

@@ -34,7 +34,14 @@ t.test('answers that do not fit are refused', async (t) => {
 })
 
 t.test('unusable vectors are null, tiny ones are scaled instead of rounded away', async (t) => {
-  const data = [[NaN, 1], [Infinity, 1], [0, 0], ['1', 1], [3e-8, -1e-8], [0.1234567, 1]].map((embedding, i) => item(i, embedding))
+  const data = [
+    [NaN, 1],
+    [Infinity, 1],
+    [0, 0],
+    ['1', 1],
+    [3e-8, -1e-8],
+    [0.1234567, 1],
+  ].map((embedding, i) => item(i, embedding))
   const { vectors, tokens } = readAnswer({ data, usage: { prompt_tokens: 9 } }, 6, 2)
   t.same(vectors, [null, null, null, null, '[1,-0.333333]', '[0.123457,1]'])
   t.equal(tokens, 9)

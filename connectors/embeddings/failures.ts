@@ -15,6 +15,10 @@ export function classifyFailure(error: unknown, nowMs: number): Failure {
   if (error instanceof APIConnectionError)
     return unavailable(errorMessage(error.cause instanceof Error ? error.cause : error), error)
   if (!(error instanceof APIError) || error.status === undefined) return unavailable(errorMessage(error), error)
+  return classifyAnswer(error as APIError<number, Headers, object>, nowMs)
+}
+
+function classifyAnswer(error: APIError<number, Headers, object>, nowMs: number): Failure {
   if (isAboutTheInput(error)) return { kind: 'rejected', message: error.message }
   const retryAfterMs = readRetryAfter(error.headers, nowMs)
   return unavailable(error.message, error, retryAfterMs, error.status === 429)

@@ -84,7 +84,7 @@ async function send(producer: Producer, messages: readonly OutgoingMessage[]): P
   const byTopic = new Map<string, Message[]>()
   for (const { topic, ...message } of messages) {
     const list = byTopic.get(topic) ?? []
-    list.push(message as Message)
+    list.push(message)
     byTopic.set(topic, list)
   }
   await producer.sendBatch({

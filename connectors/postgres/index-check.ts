@@ -5,6 +5,7 @@
 import type { Knex } from 'knex'
 import { UserError } from '../../streams/errors.ts'
 import { classifyPostgres } from './errors.ts'
+import { rowsOf } from './rows.ts'
 
 const NAME = 'unique_chunk_per_source'
 const EXPECTED = {
@@ -12,30 +13,29 @@ const EXPECTED = {
   predicate: '(source_id IS NOT NULL)',
 }
 
+interface IndexRow {
+  indisunique: boolean
+  indisvalid: boolean
+  indisready: boolean
+  predicate: string | null
+  columns: string
+  table: string
+}
+
 /** @returns what is wrong with the index, or null. */
 export async function uniqueIndexProblem(db: Knex): Promise<string | null> {
-  const { rows } = await db
-    .raw(
-      `select i.indisunique, i.indisvalid, i.indisready, pg_get_expr(i.indpred, i.indrelid) as predicate,
-         (select string_agg(pg_get_indexdef(i.indexrelid, n, true), ',' order by n) from generate_series(1, i.indnkeyatts) n) as columns,
-         i.indrelid::regclass::text as table
-       from pg_index i join pg_class c on c.oid = i.indexrelid
-       where c.relname = ? and c.relnamespace = current_schema()::regnamespace`,
-      [NAME],
-    )
-    .catch((error: unknown) => {
-      throw classifyPostgres(error)
-    })
-  const index = rows[0] as
-    | {
-        indisunique: boolean
-        indisvalid: boolean
-        indisready: boolean
-        predicate: string | null
-        columns: string
-        table: string
-      }
-    | undefined
+  const [index] = await rowsOf<IndexRow>(
+    db,
+    `select i.indisunique, i.indisvalid, i.indisready, pg_get_expr(i.indpred, i.indrelid) as predicate,
+       (select string_agg(pg_get_indexdef(i.indexrelid, n, true), ',' order by n)
+        from generate_series(1, i.indnkeyatts) n) as columns,
+       i.indrelid::regclass::text as table
+     from pg_index i join pg_class c on c.oid = i.indexrelid
+     where c.relname = ? and c.relnamespace = current_schema()::regnamespace`,
+    [NAME],
+  ).catch((error: unknown) => {
+    throw classifyPostgres(error)
+  })
   if (!index) return `the index ${NAME} is missing`
   if (!index.indisvalid || !index.indisready) return `the index ${NAME} is INVALID: an earlier build of it failed`
   if (!index.indisunique) return `the index ${NAME} is not unique`

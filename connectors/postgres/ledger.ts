@@ -35,9 +35,15 @@ export async function advanceLedger(
 ): Promise<void> {
   if (positions.length === 0) return
   const { rowCount } = await trx.raw(
-    `update stage_offsets s set next_offset = greatest(s.next_offset, p.next_offset), updated_at = now()
-     from unnest(?::text[], ?::int[], ?::bigint[], ?::bigint[]) as p (topic, partition, epoch, next_offset)
-     where s.consumer_group = ? and s.topic = p.topic and s.partition = p.partition and s.epoch = p.epoch`,
+    // Locked in key order: two transactions of one process that overlap would deadlock otherwise.
+    `with p as (
+       select s.consumer_group, s.topic, s.partition, given.next_offset from stage_offsets s
+       join unnest(?::text[], ?::int[], ?::bigint[], ?::bigint[]) as given (topic, partition, epoch, next_offset)
+         on s.consumer_group = ? and s.topic = given.topic and s.partition = given.partition and s.epoch = given.epoch
+       order by s.topic, s.partition for update of s
+     )
+     update stage_offsets s set next_offset = greatest(s.next_offset, p.next_offset), updated_at = now()
+     from p where s.consumer_group = p.consumer_group and s.topic = p.topic and s.partition = p.partition`,
     [
       positions.map(({ topic }) => topic),
       positions.map(({ partition }) => partition),

@@ -39,8 +39,8 @@ export async function writePages(trx: Knex.Transaction, writes: readonly PageWri
 }
 
 function stateOf(page: PageWrite | SourceState): SourceState {
-  const { version, contentHash, chunkerVersion, configFingerprint, status } = page
-  return { version, contentHash, chunkerVersion, configFingerprint, status }
+  const { version, extractorVersion, contentHash, chunkerVersion, configFingerprint, status } = page
+  return { version, extractorVersion, contentHash, chunkerVersion, configFingerprint, status }
 }
 
 /** A deleted tenant keeps its row as a tombstone, so that records still in Kafka do not bring it back. */
@@ -71,7 +71,7 @@ async function lockSources(trx: Knex.Transaction, writes: readonly PageWrite[]):
     .onConflict(['tenant_id', 'id'])
     .ignore()
   const { rows } = await trx.raw(
-    `select s.tenant_id, s.id, s.version, s.content_hash, s.chunker_version, s.config_fingerprint, s.status
+    `select s.tenant_id, s.id, s.version, s.extractor_version, s.content_hash, s.chunker_version, s.config_fingerprint, s.status
      from sources s join unnest(?::text[], ?::uuid[]) as p (tenant_id, id) using (tenant_id, id)
      order by s.tenant_id, s.id for update of s`,
     [unique.map(({ tenantId }) => tenantId), unique.map(({ sourceId }) => sourceId)],
@@ -83,6 +83,7 @@ export interface SourceRow {
   tenant_id: string
   id: string
   version: string
+  extractor_version: number
   content_hash: string
   chunker_version: number
   config_fingerprint: string
@@ -92,6 +93,7 @@ export interface SourceRow {
 
 export const toSourceState = (row: SourceRow): SourceState => ({
   version: BigInt(row.version),
+  extractorVersion: row.extractor_version,
   contentHash: row.content_hash,
   chunkerVersion: row.chunker_version,
   configFingerprint: row.config_fingerprint,
@@ -110,6 +112,7 @@ function sourceColumns(write: PageWrite) {
     title: write.title,
     language: write.language,
     version: String(write.version),
+    extractor_version: write.extractorVersion,
     content_hash: write.contentHash,
     chunker_version: write.chunkerVersion,
     config_fingerprint: write.configFingerprint,

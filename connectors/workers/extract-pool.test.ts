@@ -6,7 +6,7 @@ const page = (text: string) => ({ body: Buffer.from(text), contentType: 'text/pl
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'none',
-    (error: { code?: string }) => error.code ?? String(error),
+    (error: Error & { code?: string }) => error.code ?? error.message,
   )
 
 t.test('a page that hangs its worker is killed at its limit, and its neighbours complete', async (t) => {

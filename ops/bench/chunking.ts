@@ -28,8 +28,12 @@ export type Splitter = (text: string) => Range[]
 export function readQuestions(folder: string): Question[] {
   const lines = readFileSync(join(folder, 'questions.jsonl'), 'utf8').trim().split('\n')
   return lines.map((line) => {
-    const { corpus, question, references } = JSON.parse(line)
-    const excerpts = references.map((r: { start_index: number; end_index: number }) => ({
+    const { corpus, question, references } = JSON.parse(line) as {
+      corpus: string
+      question: string
+      references: { start_index: number; end_index: number }[]
+    }
+    const excerpts = references.map((r) => ({
       start: r.start_index,
       end: r.end_index,
     }))

@@ -32,4 +32,15 @@ const ranks = questions.map(({ corpus, question, excerpts }) => {
 })
 const hits = (k: number) => ranks.filter((rank) => rank >= 0 && rank < k).length / ranks.length
 const mrr = ranks.reduce((sum, rank) => sum + 1 / (rank + 1), 0) / ranks.length
-console.log(JSON.stringify({ questions: ranks.length, chunks: chunks.length, dimensions: DIMENSIONS, hits1: hits(1), hits5: hits(5), hits10: hits(10), mrr, perSecond }))
+console.log(
+  JSON.stringify({
+    questions: ranks.length,
+    chunks: chunks.length,
+    dimensions: DIMENSIONS,
+    hits1: hits(1),
+    hits5: hits(5),
+    hits10: hits(10),
+    mrr,
+    perSecond,
+  }),
+)

@@ -120,7 +120,7 @@ if (import.meta.main) {
     .filter(({ page }) => page.segments.length > 0)
   const text = JSON.stringify(
     fit(samples),
-    (_, value) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value),
+    (_, value: unknown) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value),
     2,
   )
   const file = join(import.meta.dirname, '..', '..', 'streams', '2-processor', 'weights.ts')

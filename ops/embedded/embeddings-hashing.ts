@@ -11,9 +11,10 @@ const WEIGHT = { word: 1, pair: 0.2, trigram: 0.4 } as const
 /** Without a corpus, length stands in for rarity: "of" and "the" are in every text. */
 const RARITY = [0, 0.15, 0.2, 0.35, 0.7, 0.9, 1] as const
 
-const WORD = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{M}\p{N}]+?(?=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[^\p{L}\p{M}\p{N}]|$)/gu
+const WORD =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{M}\p{N}]+?(?=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[^\p{L}\p{M}\p{N}]|$)/gu
 const ASCII_WORD = /[a-z0-9]+/g
-// eslint-disable-next-line no-control-regex
+
 const ASCII = /^[\x00-\x7f]*$/
 
 /** L2-normalised, `dimensions` long. */
@@ -44,7 +45,8 @@ function featuresOf(text: string): Features {
     const hash = hashOf(word, 0, word.length, FNV_OFFSET)
     const rarity = rarityOf(word)
     add(hash, WEIGHT.word * rarity)
-    if (before !== 0) add(Math.imul(before ^ Math.imul(hash, 31), FNV_PRIME), WEIGHT.pair * (rarity + rarityBefore) * 0.5)
+    if (before !== 0)
+      add(Math.imul(before ^ Math.imul(hash, 31), FNV_PRIME), WEIGHT.pair * (rarity + rarityBefore) * 0.5)
     // `#` marks a word's edges; the seed keeps trigrams apart from words of three letters.
     const edged = `#${word}#`
     if (word.length > 3)

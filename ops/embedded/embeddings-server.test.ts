@@ -45,7 +45,14 @@ t.test('answers as OpenAI does: both formats, the dimensions asked for, the usag
 t.test('wrong requests are refused', async (t) => {
   const server = await startEmbeddingsServer()
   t.teardown(server.close)
-  for (const wrong of [{ input: [] }, { input: [''] }, { input: [1] }, { dimensions: 0 }, { encoding_format: 'x' }, { model: '' }])
+  for (const wrong of [
+    { input: [] },
+    { input: [''] },
+    { input: [1] },
+    { dimensions: 0 },
+    { encoding_format: 'x' },
+    { model: '' },
+  ])
     t.equal((await post(server.url, { model: 'm', input: 'text', ...wrong })).status, 400, JSON.stringify(wrong))
   t.equal((await fetch(`${server.url}/embeddings`, { method: 'POST', body: '{' })).status, 400)
   t.equal((await fetch(`${server.url}/chat`)).status, 404)
@@ -62,8 +69,17 @@ t.test('another process sets faults and reads what arrived', async (t) => {
     const response = await post(server.url, { model: 'm', input: ['a', 'b'] })
     statuses.push([response.status, response.headers.get('retry-after')])
   }
-  t.same(statuses, [[429, '7'], [429, '7'], [200, null]])
-  t.match(await (await fetch(`${root}/stats`)).json(), { requests: 3, inputs: 6, embedded: 2, status: { 200: 1, 429: 2 } })
+  t.same(statuses, [
+    [429, '7'],
+    [429, '7'],
+    [200, null],
+  ])
+  t.match(await (await fetch(`${root}/stats`)).json(), {
+    requests: 3,
+    inputs: 6,
+    embedded: 2,
+    status: { 200: 1, 429: 2 },
+  })
   t.equal((await (await fetch(`${root}/log`)).json()).length, 3)
 })
 

@@ -52,7 +52,15 @@ interface Request {
 export async function startEmbeddingsServer({ port = 0, faults = {} }: { port?: number; faults?: Faults } = {}) {
   const player = createFaultPlayer(faults)
   const log: LoggedRequest[] = []
-  const stats = { requests: 0, inputs: 0, tokens: 0, embedded: 0, inFlight: 0, maxInFlight: 0, status: {} as Record<string, number> }
+  const stats = {
+    requests: 0,
+    inputs: 0,
+    tokens: 0,
+    embedded: 0,
+    inFlight: 0,
+    maxInFlight: 0,
+    status: {} as Record<string, number>,
+  }
 
   function note(inputs: number, tokens: number, status: number) {
     stats.requests += 1
@@ -75,7 +83,8 @@ export async function startEmbeddingsServer({ port = 0, faults = {} }: { port?: 
     const refusal = player.refusal(inputs, tokens, stats.inFlight)
     const fault = refusal ? undefined : player.next()
     if (player.latencyMs() > 0) await new Promise((resolve) => setTimeout(resolve, player.latencyMs()))
-    const failed = refusal ?? (fault?.kind === 'status' ? { ...fault, message: `Played status ${fault.status}` } : undefined)
+    const failed =
+      refusal ?? (fault?.kind === 'status' ? { ...fault, message: `Played status ${fault.status}` } : undefined)
     const silent = fault?.kind === 'hang' || fault?.kind === 'cut'
     note(inputs.length, tokens, silent ? 0 : (failed?.status ?? 200))
     if (failed) return refuse(response, failed)
@@ -90,7 +99,8 @@ export async function startEmbeddingsServer({ port = 0, faults = {} }: { port?: 
       stats.maxInFlight = Math.max(stats.maxInFlight, stats.inFlight)
       response.on('close', () => (stats.inFlight -= 1))
       await embed(await readText(request), response)
-    } else if (path === 'GET /v1/models') json(response, 200, { object: 'list', data: [{ id: MODEL, object: 'model' }] })
+    } else if (path === 'GET /v1/models')
+      json(response, 200, { object: 'list', data: [{ id: MODEL, object: 'model' }] })
     else if (path === 'GET /stats') json(response, 200, stats)
     else if (path === 'GET /log') json(response, 200, log)
     else if (path === 'POST /faults') {
@@ -126,7 +136,8 @@ function readRequest(body: string): Request | Refusal {
   const bad = (message: string, param: string) => ({ status: 400, message, param })
   if (typeof model !== 'string' || model === '') return bad('model is missing', 'model')
   if (inputs.length === 0 || inputs.length > MAX_INPUTS) return bad(`1 to ${MAX_INPUTS} inputs are taken`, 'input')
-  if (!inputs.every((text) => typeof text === 'string' && text !== '')) return bad('inputs are non-empty strings', 'input')
+  if (!inputs.every((text) => typeof text === 'string' && text !== ''))
+    return bad('inputs are non-empty strings', 'input')
   if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > MAX_DIMENSIONS)
     return bad(`dimensions are 1 to ${MAX_DIMENSIONS}`, 'dimensions')
   if (format !== 'float' && format !== 'base64') return bad('float or base64', 'encoding_format')
@@ -137,7 +148,12 @@ function answer(response: ServerResponse, request: Request, tokens: number, faul
   const vectors = request.inputs.map((input, index) => ({ index, embedding: hashedVector(input, request.dimensions) }))
   const base64 = request.base64 && fault?.kind !== 'floats'
   const data = spoil(vectors, fault).map((vector) => ({ object: 'embedding', ...encode(vector, base64) }))
-  json(response, 200, { object: 'list', data, model: request.model, usage: { prompt_tokens: tokens, total_tokens: tokens } })
+  json(response, 200, {
+    object: 'list',
+    data,
+    model: request.model,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  })
 }
 
 const encode = ({ index, embedding }: Vector, base64: boolean) => ({
@@ -155,7 +171,9 @@ function refuse(response: ServerResponse, { status, message, code, param, retryA
 
 function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
   const bytes = Buffer.from(JSON.stringify(body))
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': bytes.length, ...headers }).end(bytes)
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': bytes.length, ...headers })
+    .end(bytes)
 }
 
 if (import.meta.main) {

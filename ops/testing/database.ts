@@ -18,9 +18,14 @@ export interface TestDatabase {
   readonly close: () => Promise<void>
 }
 
-export async function createTestDatabase({ migrated = true } = {}): Promise<TestDatabase> {
-  const server = testEnvironment.databaseUrl ? await realDatabase(testEnvironment.databaseUrl) : await startPgliteInMemory()
-  const db = createPostgres({ ...defaults.postgres, url: server.url }, TEST_DIMENSIONS)
+export async function createTestDatabase({
+  migrated = true,
+  dimensions = TEST_DIMENSIONS,
+} = {}): Promise<TestDatabase> {
+  const server = testEnvironment.databaseUrl
+    ? await realDatabase(testEnvironment.databaseUrl)
+    : await startPgliteInMemory()
+  const db = createPostgres({ ...defaults.postgres, url: server.url }, dimensions)
   if (migrated) await migrateUp(db)
   return {
     url: server.url,

@@ -33,6 +33,7 @@ export function page(given: Partial<PageWrite> & { url?: string } = {}): PageWri
     title: 'Pumps',
     language: 'en',
     version: 1n,
+    extractorVersion: 1,
     contentHash: 'content',
     chunkerVersion: 1,
     configFingerprint: 'config',

@@ -30,10 +30,14 @@ export type World = Awaited<ReturnType<typeof createWorld>>
 
 const cli = join(import.meta.dirname, '..', 'bin', 'sluice.mjs')
 
-export async function createWorld({ partitions = 3, allowHosts = [] as readonly string[] } = {}) {
+export async function createWorld({
+  partitions = 3,
+  allowHosts = [] as readonly string[],
+  dimensions = TEST_DIMENSIONS,
+} = {}) {
   const cleanups: (() => Promise<unknown>)[] = []
   const broker = await sharedBroker(cleanups)
-  const database = await createTestDatabase()
+  const database = await createTestDatabase({ dimensions })
   cleanups.push(database.close)
   const embeddings = await startEmbeddingsServer({ port: 0 })
   cleanups.push(embeddings.close)
@@ -45,7 +49,7 @@ export async function createWorld({ partitions = 3, allowHosts = [] as readonly 
     OPENAI_BASE_URL: embeddings.url,
     OPENAI_API_KEY: 'test',
     EMBEDDING_MODEL: 'test-model',
-    EMBEDDING_DIMENSIONS: String(TEST_DIMENSIONS),
+    EMBEDDING_DIMENSIONS: String(dimensions),
     SLUICE_TOPIC_PREFIX: prefix,
     SLUICE_PARTITIONS: String(partitions),
     LOG_LEVEL: testEnvironment.logLevel,
@@ -84,7 +88,10 @@ export async function createWorld({ partitions = 3, allowHosts = [] as readonly 
 }
 
 function tenantPerPartition(partitions: number): string[] {
-  const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, leader: 0 })) as never
+  const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({
+    partitionId,
+    leader: 0,
+  })) as never
   const partitionOf = kafkajs.Partitioners.DefaultPartitioner()
   const tenants: string[] = []
   for (let index = 0; Object.keys(tenants).length < partitions; index += 1) {
@@ -235,6 +242,7 @@ export function processedPage(
     source_id: sourceId(tenant, url),
     url,
     canonical_url: url,
+    status: 'FETCHED',
     version,
     title: `Pump ${path}`,
     language: 'en',

@@ -255,10 +255,15 @@ export interface PageProcessed {
    */
   crawl_id: string
   /**
-   * Name and version of what extracted the blocks.
+   * Name and version of what extracted the blocks, for people.
    * Default: `""`.
    */
   extractor: string
+  /**
+   * Grows with the extractor: of one page version, what a newer extractor made of it wins.
+   * Default: `0`.
+   */
+  extractor_version: number
   /**
    * The main content in reading order.
    * Default: `[]`.

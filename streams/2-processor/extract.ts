@@ -33,7 +33,9 @@ export interface Extracted {
 }
 
 /** Name and version of what made the blocks: the version grows when equal bytes give other blocks. */
-export const EXTRACTOR = 'sluice-extract/1'
+/** Raise it whenever the same bytes may give other blocks: a replay through a newer extractor replaces what an older made. */
+export const EXTRACTOR_VERSION = 1
+export const EXTRACTOR = `sluice-extract/${EXTRACTOR_VERSION}`
 
 const NO_ROBOTS: Robots = { noindex: false, nofollow: false }
 

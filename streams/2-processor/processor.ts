@@ -6,7 +6,7 @@ import type { InputRecord, Outcome, Stage } from '../outcome.ts'
 import { sourceId } from '../source-id.ts'
 import { contentHash } from './content-hash.ts'
 import { formatOf } from './content-type.ts'
-import { EXTRACTOR, type ExtractInput, type Extracted } from './extract.ts'
+import { EXTRACTOR, EXTRACTOR_VERSION, type ExtractInput, type Extracted } from './extract.ts'
 
 export interface ProcessorDeps {
   /** @throws StageError when the page cannot be read within its limits. */
@@ -65,6 +65,7 @@ function envelope({ value: page, timestampMs }: InputRecord<PageCrawled>): PageP
     fetched_at: page.fetched_at || recordedAt,
     crawl_id: page.crawl_id,
     extractor: EXTRACTOR,
+    extractor_version: EXTRACTOR_VERSION,
     blocks: [],
   }
 }

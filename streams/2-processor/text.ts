@@ -4,7 +4,7 @@
 export const clean = (text: string): string =>
   text
     .replace(/\r\n?/g, '\n')
-    // eslint-disable-next-line no-control-regex
+
     .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff\u00ad]/g, '')
     .toWellFormed()
     .normalize('NFC')

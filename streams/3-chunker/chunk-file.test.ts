@@ -62,7 +62,8 @@ t.test('chunks of a Markdown file are slices of it, a continued table after its 
 
 t.test('headings are read with or without underline, not inside code', async (t) => {
   const { text, spans } = sourceLayout(markdown, 'markdown')
-  const of = (kind: string) => spans.filter((span) => span.kind === kind).map(({ start, end }) => text.slice(start, end))
+  const of = (kind: string) =>
+    spans.filter((span) => span.kind === kind).map(({ start, end }) => text.slice(start, end))
   t.same(
     spans.filter(({ kind }) => kind === 'HEADING').map(({ heading, level }) => [level, heading]),
     [
@@ -96,14 +97,40 @@ t.test('HTML goes through the extractor and has no offsets', async (t) => {
 })
 
 t.test('nothing of any file is lost or doubled', async () => {
-  const line = fc.constantFrom('# A', 'words and words.', '', '- x', '| a | b |', '|---|---|', '```', '    code', '===', '---', '> q', '= W =', '\r', '1. n', '\ttab', '漢字。')
+  const line = fc.constantFrom(
+    '# A',
+    'words and words.',
+    '',
+    '- x',
+    '| a | b |',
+    '|---|---|',
+    '```',
+    '    code',
+    '===',
+    '---',
+    '> q',
+    '= W =',
+    '\r',
+    '1. n',
+    '\ttab',
+    '漢字。',
+  )
   fc.assert(
-    fc.property(fc.array(line, { maxLength: 40 }), fc.constantFrom('markdown' as const, 'text' as const), (lines, format) => {
-      const text = lines.join('\n')
-      const chunks = chunkLayout(sourceLayout(text, format), { childTokens: 20, parentTokens: 200 })
-      const children = chunks.filter(({ parentIndex }) => parentIndex !== null)
-      return children.map(({ start, end }) => text.slice(start, end)).join('').replace(/\s/g, '') === text.replace(/\s/g, '')
-    }),
+    fc.property(
+      fc.array(line, { maxLength: 40 }),
+      fc.constantFrom('markdown' as const, 'text' as const),
+      (lines, format) => {
+        const text = lines.join('\n')
+        const chunks = chunkLayout(sourceLayout(text, format), { childTokens: 20, parentTokens: 200 })
+        const children = chunks.filter(({ parentIndex }) => parentIndex !== null)
+        return (
+          children
+            .map(({ start, end }) => text.slice(start, end))
+            .join('')
+            .replace(/\s/g, '') === text.replace(/\s/g, '')
+        )
+      },
+    ),
     { numRuns: 500 },
   )
 })

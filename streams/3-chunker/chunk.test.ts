@@ -13,7 +13,9 @@ const heading = (level: number, text: string) => block('HEADING', text, level)
 const children = (chunks: readonly Chunk[]) => chunks.filter(({ parentIndex }) => parentIndex !== null)
 const parents = (chunks: readonly Chunk[]) => chunks.filter(({ parentIndex }) => parentIndex === null)
 const prose = (sentences: number, seed = 'alpha') =>
-  Array.from({ length: sentences }, (_, i) => `Sentence ${i} about ${seed} says that the river is wide and slow.`).join(' ')
+  Array.from({ length: sentences }, (_, i) => `Sentence ${i} about ${seed} says that the river is wide and slow.`).join(
+    ' ',
+  )
 
 t.test('a short page is one parent with one child', async (t) => {
   const chunks = chunkBlocks([heading(1, 'Tea'), paragraph('Green tea is steeped at 70 °C.')], SIZES)
@@ -67,7 +69,13 @@ t.test('Chinese and Japanese sentences stay whole', async (t) => {
 t.test('every child carries the headings that hold for all of it', async (t) => {
   const chunks = children(
     chunkBlocks(
-      [heading(1, 'Manual'), heading(2, 'Install'), paragraph(prose(20)), heading(2, 'Run'), paragraph(prose(20, 'run'))],
+      [
+        heading(1, 'Manual'),
+        heading(2, 'Install'),
+        paragraph(prose(20)),
+        heading(2, 'Run'),
+        paragraph(prose(20, 'run')),
+      ],
       SIZES,
     ),
   )
@@ -104,10 +112,19 @@ t.test('code is split between lines and keeps its indentation', async (t) => {
   const chunks = children(chunkBlocks([block('CODE', code)], SIZES))
   t.ok(chunks.length > 1)
   for (const { content } of chunks) {
-    t.match(content, /^function f\d+\(\) \{\n  return/)
+    t.match(content, /^function f\d+\(\) \{\n {2}return/)
     t.match(content, /\}$/)
   }
   t.equal(chunks.map(({ content }) => content).join('\n\n'), code)
+})
+
+t.test('a sentence inserted into a long page leaves most of its chunks as they were', async (t) => {
+  const blocks = Array.from({ length: 60 }, (_, i) => paragraph(prose(3 + ((i * 7) % 9), `subject${i} matter${i * i}`)))
+  const contents = (some: readonly Block[]) => children(chunkBlocks(some, SIZES)).map(({ content }) => content)
+  const before = new Set(contents(blocks))
+  const edited = blocks.map((each, i) => (i === 30 ? paragraph(`An editor added this today. ${each.text}`) : each))
+  const fresh = contents(edited).filter((content) => !before.has(content))
+  t.ok(fresh.length >= 1 && fresh.length <= before.size / 5, `${fresh.length} of ${before.size}`)
 })
 
 t.test('a megabyte without a space, a sentence of a megabyte: bounded chunks in bounded time', async (t) => {
@@ -125,7 +142,16 @@ const words = fc
     fc.oneof(
       fc.lorem({ maxCount: 12, mode: 'sentences' }),
       fc.string({ unit: 'binary', maxLength: 30 }),
-      fc.constantFrom('漢字かな交じりの文です。', 'ประเทศไทยมีหลายจังหวัด', 'שלום עולם. מה שלומך?', '\0', '\ud800', 'e\u0301', '\n', '  '),
+      fc.constantFrom(
+        '漢字かな交じりの文です。',
+        'ประเทศไทยมีหลายจังหวัด',
+        'שלום עולם. מה שלומך?',
+        '\0',
+        '\ud800',
+        'e\u0301',
+        '\n',
+        '  ',
+      ),
     ),
     { maxLength: 25 },
   )
@@ -138,7 +164,10 @@ const anyBlock: fc.Arbitrary<Block> = fc.record({
   lang: fc.constant(''),
 })
 const page = fc.array(anyBlock, { maxLength: 15 })
-const sizes = fc.record({ childTokens: fc.integer({ min: 20, max: 200 }), parentTokens: fc.integer({ min: 200, max: 1200 }) })
+const sizes = fc.record({
+  childTokens: fc.integer({ min: 20, max: 200 }),
+  parentTokens: fc.integer({ min: 200, max: 1200 }),
+})
 const solid = (text: string) => text.replace(/\s+/g, '')
 
 t.test('children hold all text once, in order; parents hold the same', async () => {
@@ -163,7 +192,12 @@ t.test('one sequence without gaps; a parent comes before its children and spans 
         if (chunk.index !== i || chunk.content.trim() === '') return false
         if (chunk.parentIndex === null) return chunks[i + 1]?.parentIndex === i
         const parent = chunks[chunk.parentIndex]
-        return parent?.parentIndex === null && chunk.parentIndex < i && parent.start <= chunk.start && chunk.end <= parent.end
+        return (
+          parent?.parentIndex === null &&
+          chunk.parentIndex < i &&
+          parent.start <= chunk.start &&
+          chunk.end <= parent.end
+        )
       })
     }),
     { numRuns: 300 },

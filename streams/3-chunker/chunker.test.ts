@@ -22,6 +22,7 @@ const page = (over: Partial<PageProcessed> = {}): PageProcessed => ({
   fetched_at: 1n,
   crawl_id: 'c1',
   extractor: 'x',
+  extractor_version: 1,
   blocks: [
     { kind: 'HEADING', text: 'Green tea', level: 1, lang: '' },
     { kind: 'PARAGRAPH', text: 'It is steeped at 70 °C.', level: 0, lang: '' },
@@ -31,6 +32,7 @@ const page = (over: Partial<PageProcessed> = {}): PageProcessed => ({
 
 const stored = (over: Partial<SourceState> = {}): SourceState => ({
   version: 5n,
+  extractorVersion: 1,
   contentHash: 'abc',
   chunkerVersion: CHUNKER_VERSION,
   configFingerprint: configFingerprint(config),
@@ -126,7 +128,9 @@ t.test('vectors that the tenant has are not bought again', async (t) => {
 })
 
 t.test('a chunk that a page repeats is bought once', async (t) => {
-  const text = Array.from({ length: 10 }, (_, i) => `Sentence ${i} says that the river is wide and slow today.`).join(' ')
+  const text = Array.from({ length: 10 }, (_, i) => `Sentence ${i} says that the river is wide and slow today.`).join(
+    ' ',
+  )
   const { bought, run } = world()
   const blocks = Array.from({ length: 6 }, () => ({ kind: 'PARAGRAPH' as const, text, level: 0, lang: '' }))
   const write = writeOf(await run(page({ blocks })))

@@ -56,6 +56,7 @@ export const chunker: Stage<PageProcessed, ChunkerDeps> = {
 function stateOf(page: PageProcessed, config: ChunkerConfig): SourceState {
   return {
     version: page.version,
+    extractorVersion: page.extractor_version,
     contentHash: page.content_hash,
     chunkerVersion: CHUNKER_VERSION,
     configFingerprint: configFingerprint(config),

@@ -9,7 +9,7 @@ const WINDOW = 80
 const SIGN = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}'
 const TERM = new RegExp(`[${SIGN}]|(?:(?![${SIGN}])[\\p{L}\\p{N}])+`, 'gu')
 const LATIN_TERM = /[a-z0-9]+/g
-// eslint-disable-next-line no-control-regex
+
 const ASCII = /^[\x00-\x7f]*$/
 
 interface Sized {

@@ -63,15 +63,32 @@ function blockAt(lines: readonly Line[], at: number, format: Format): { span: Sp
   const wiki = WIKI_HEADING.exec(text)
   if (wiki && count(wiki[1]) === count(wiki[3])) return block('HEADING', at + 1, count(wiki[1]), wiki[2])
   if (format === 'markdown') {
-    const matter = at === 0 && FRONT_MATTER.test(text) ? after(lines, 1, (line) => FRONT_MATTER.test(line)) : lines.length
+    const matter =
+      at === 0 && FRONT_MATTER.test(text) ? after(lines, 1, (line) => FRONT_MATTER.test(line)) : lines.length
     if (matter < lines.length) return block('CODE', matter)
     const fence = FENCE.exec(text)?.[1]
-    if (fence) return block('CODE', after(lines, at + 1, (line) => isClosing(line, fence)))
+    if (fence)
+      return block(
+        'CODE',
+        after(lines, at + 1, (line) => isClosing(line, fence)),
+      )
     const atx = ATX_HEADING.exec(text)
     if (atx) return block('HEADING', at + 1, atx[1]?.length ?? 1, plain(atx[2] ?? ''))
-    if (text.includes('|') && isRuler(lines[at + 1])) return block('TABLE', while_(lines, at + 2, (l) => l.includes('|')))
-    if (QUOTE.test(text)) return block('QUOTE', while_(lines, at + 1, (line) => line.trim() !== ''))
-    if (INDENTED.test(text)) return block('CODE', while_(lines, at + 1, (l) => l.trim() === '' || INDENTED.test(l)))
+    if (text.includes('|') && isRuler(lines[at + 1]))
+      return block(
+        'TABLE',
+        while_(lines, at + 2, (l) => l.includes('|')),
+      )
+    if (QUOTE.test(text))
+      return block(
+        'QUOTE',
+        while_(lines, at + 1, (line) => line.trim() !== ''),
+      )
+    if (INDENTED.test(text))
+      return block(
+        'CODE',
+        while_(lines, at + 1, (l) => l.trim() === '' || INDENTED.test(l)),
+      )
   }
   const underline = lines[at + 1]?.text ?? ''
   if (UNDERLINE.test(underline) && text.length <= LONG_LINE)

@@ -67,7 +67,15 @@ export function unitsOf({ text, spans }: Layout, limit: number): Unit[] {
     let header: Unit | null = null
     for (const part of partsOf(text, span, limit, entryCost(text, previous, span))) {
       const { start, end, cut } = part
-      const unit: Unit = { start, end, cut, tokens: sizeOf(text, part), path: titles, heading: span.kind === 'HEADING', header }
+      const unit: Unit = {
+        start,
+        end,
+        cut,
+        tokens: sizeOf(text, part),
+        path: titles,
+        heading: span.kind === 'HEADING',
+        header,
+      }
       units.push(unit)
       if (part.repeats) header = unit
     }
@@ -140,9 +148,12 @@ function fit(text: string, part: Part, limit: number, finer: number): Part[] {
   const counted = length > limit * 8 ? part : { ...part, tokens: sizeOf(text, part) }
   if (counted.tokens !== undefined && counted.tokens <= limit) return [counted]
   const dozen = Math.max(1, Math.floor(limit / 4))
-  return divide(text, part, (slice) => level.starts(slice, dozen), () => level.cost).flatMap((smaller) =>
-    fit(text, smaller, limit, finer + 1),
-  )
+  return divide(
+    text,
+    part,
+    (slice) => level.starts(slice, dozen),
+    () => level.cost,
+  ).flatMap((smaller) => fit(text, smaller, limit, finer + 1))
 }
 
 const sizeOf = (text: string, part: Part): number => part.tokens ?? countTokens(text.slice(part.lead, part.end))

@@ -5,6 +5,7 @@ import { decideWrite, supersedes } from './versions.ts'
 
 const state = (over: Partial<SourceState> = {}): SourceState => ({
   version: 5n,
+  extractorVersion: 1,
   contentHash: 'b',
   chunkerVersion: 2,
   configFingerprint: 'f',
@@ -25,6 +26,11 @@ t.test('of one version, the greater content hash wins, then the newer chunker', 
   t.equal(decideWrite(state(), state({ chunkerVersion: 1, configFingerprint: 'g' })), 'stale')
 })
 
+t.test('of one version, what a newer extractor made of the page wins, whatever its hash', async (t) => {
+  t.equal(decideWrite(state(), state({ extractorVersion: 2, contentHash: 'a' })), 'write')
+  t.equal(decideWrite(state({ extractorVersion: 2, contentHash: 'a' }), state()), 'stale')
+})
+
 t.test('the same again is unchanged, a changed configuration is written', async (t) => {
   t.equal(decideWrite(state(), state()), 'unchanged')
   t.equal(decideWrite(state(), state({ configFingerprint: 'g' })), 'write')
@@ -38,6 +44,7 @@ t.test('a page that is gone stays gone against its own version', async (t) => {
 const arrival: fc.Arbitrary<SourceState> = fc
   .record({
     version: fc.bigInt({ min: 1n, max: 3n }),
+    extractorVersion: fc.integer({ min: 1, max: 2 }),
     contentHash: fc.constantFrom('', 'a', 'b'),
     chunkerVersion: fc.integer({ min: 1, max: 3 }),
     status: fc.constantFrom('active' as const, 'empty' as const, 'gone' as const),
@@ -52,7 +59,9 @@ t.test('every order of arrival, repeats included, ends in the same winner', asyn
     fc.property(
       fc
         .array(arrival, { minLength: 1, maxLength: 12 })
-        .chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: all.length * 2 }))),
+        .chain((all) =>
+          fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: all.length * 2 })),
+        ),
       ([inOrder, shuffled]) => {
         const one = settle(inOrder)
         const other = settle(shuffled)

@@ -10,7 +10,7 @@ export type WriteDecision = 'write' | 'unchanged' | 'stale'
 const FINALITY = { active: 0, empty: 1, gone: 2 } as const
 
 /**
- * Page version first; a tie goes to the greater content hash, so that two pages fetched in the same microsecond end the
+ * Page version first, then the extractor's, so that a replay through a better one arrives; a tie goes to the greater content hash, so that two pages fetched in the same microsecond end the
  * same everywhere; then the chunker's version, of which an older one never overwrites a newer one. What differs in the
  * configuration alone is written whatever came first: fingerprints have no order, and a replay must be able to apply
  * a configuration. Two configurations live at once therefore end in the one that wrote last.
@@ -28,6 +28,7 @@ export const supersedes = (stored: SourceState | null, incoming: SourceState): b
 function compare(a: SourceState, b: SourceState): number {
   return (
     ascending(a.version, b.version) ||
+    ascending(a.extractorVersion, b.extractorVersion) ||
     ascending(a.contentHash, b.contentHash) ||
     ascending(FINALITY[a.status], FINALITY[b.status]) ||
     ascending(a.chunkerVersion, b.chunkerVersion)

@@ -1,4 +1,5 @@
 /** What the runtime needs of the world: small ports, so that everything but kafkajs itself can be faked in a test. */
+import type { OffsetPositions } from './assignments.ts'
 import type { FrontierAdmission, PageWrite, WriteResult } from '../writes.ts'
 
 export type { WriteResult }
@@ -71,6 +72,14 @@ export interface Store {
     writes: readonly StoreWrite[],
     ledger: readonly LedgerPosition[],
   ) => Promise<WriteResult[]>
+}
+
+/** What Kafka says of positions. */
+export interface PositionReader {
+  readonly connect: () => Promise<void>
+  /** By `partitionKey`: the group's committed offset and the log's bounds. */
+  readonly read: (group: string, partitions: readonly TopicPartition[]) => Promise<Map<string, OffsetPositions>>
+  readonly close: () => Promise<void>
 }
 
 /** Lives outside the stages: live progress, metrics. */

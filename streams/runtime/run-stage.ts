@@ -1,19 +1,18 @@
 /** One stage of this instance: its consumer, producer and admin client wired to the loop, from start to drain. */
 import { randomUUID } from 'node:crypto'
-import type { Admin, Consumer, Kafka } from 'kafkajs'
-import { fetchBounds } from '../../connectors/kafka/bounds.ts'
+import type { Consumer, Kafka } from 'kafkajs'
 import { retryTopic } from '../../schemas/topics.ts'
 import { errorMessage } from '../errors.ts'
 import type { OutgoingRecord, Stage } from '../outcome.ts'
 import { topology } from '../topology.ts'
 import type { StageName } from '../topology.ts'
 import { createAssignments } from './assignments.ts'
-import type { Assignment, OffsetPositions } from './assignments.ts'
+import type { Assignment } from './assignments.ts'
 import { createDependencyWatch } from './dependency-watch.ts'
 import type { InFlightLimit } from './in-flight.ts'
 import { createPauseScheduler } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
-import type { Clock, Logger, Observer, Produce, Store, TopicPartition } from './ports.ts'
+import type { Clock, Logger, Observer, Produce, Store, TopicPartition, PositionReader } from './ports.ts'
 import { createSettle } from './settle.ts'
 import { createSlice } from './slice.ts'
 import { createWriter } from './writer.ts'
@@ -40,6 +39,7 @@ interface Dependencies<Value, Deps> {
   readonly deps: Deps
   /** A client of this member's own. */
   readonly kafka: Kafka
+  readonly positions: PositionReader
   readonly produce: Produce
   readonly codec: {
     readonly encode: (topic: OutgoingRecord['topic'], value: object) => Promise<Buffer>
@@ -82,7 +82,6 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
   let joined = false
 
   const consumer = createConsumer(kafka, group, settings, logger)
-  const admin = kafka.admin()
   const scheduler = createPauseScheduler({
     consumer,
     clock,
@@ -94,7 +93,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
   const assignments = createAssignments({
     scheduler,
     claim: edge.ledger ? (partitions) => d.store.claim(group, partitions, owner) : null,
-    positions: (partitions) => fetchPositions(admin, group, partitions),
+    positions: (partitions) => d.positions.read(group, partitions),
     seek: ({ topic, partition }, offset) => consumer.seek({ topic, partition, offset: String(offset) }),
     clock,
     logger,
@@ -122,7 +121,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     settle,
     writer,
     logBounds: async ({ at }) => {
-      const bounds = (await fetchPositions(admin, group, [at])).get(partitionKey(at))
+      const bounds = (await d.positions.read(group, [at])).get(partitionKey(at))
       if (!bounds) throw new Error(`the bounds of ${partitionKey(at)} are not known`)
       return bounds
     },
@@ -147,13 +146,14 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart && !draining) d.onFatal(payload.error)
   })
-  await admin.connect()
+  await d.positions.connect()
   await consumer.connect()
   await consumer.subscribe({ topics: subscribed, fromBeginning: true })
   await consumer.run({
     autoCommit: false,
     eachBatchAutoResolve: false,
-    partitionsConsumedConcurrently: 1_000,
+    // Above the partitions that one member owns: more only costs idle promises, fewer would let partitions wait.
+    partitionsConsumedConcurrently: 64,
     eachBatch: slice,
   })
 
@@ -172,7 +172,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
         logger.warn({ stage: name }, 'drain deadline passed: leaving work unfinished, it will be redelivered')
       scheduler.close()
       watch.close()
-      await within(admin.disconnect(), 2_000, clock)
+      await within(d.positions.close(), 2_000, clock)
       return drained
     },
   }
@@ -197,26 +197,6 @@ function createConsumer(kafka: Kafka, groupId: string, settings: StageSettings, 
       },
     },
   })
-}
-
-async function fetchPositions(admin: Admin, groupId: string, partitions: readonly TopicPartition[]) {
-  const topics = [...new Set(partitions.map(({ topic }) => topic))]
-  const committed = await admin.fetchOffsets({ groupId, topics })
-  const positions = new Map<string, OffsetPositions>()
-  for (const topic of topics) {
-    const bounds = await fetchBounds(admin, topic)
-    for (const { partition, low, high } of bounds) {
-      const offset = committed
-        .find((entry) => entry.topic === topic)
-        ?.partitions.find((p) => p.partition === partition)?.offset
-      positions.set(partitionKey({ topic, partition }), {
-        committed: offset === undefined || BigInt(offset) < 0n ? null : BigInt(offset),
-        low,
-        high,
-      })
-    }
-  }
-  return positions
 }
 
 /** Whether `work` ended within `ms`; its failure counts as an end. */
