@@ -5,7 +5,6 @@
  * partial unique constraint. Tenant first: else tenant B's page is ignored because A has the same one.
  */
 import type { Knex } from 'knex'
-import { rowsOf } from '../connectors/postgres/rows.ts'
 
 /** CREATE INDEX CONCURRENTLY cannot run inside a transaction. */
 export const config = { transaction: false }
@@ -36,12 +35,9 @@ export async function down(knex: Knex): Promise<void> {
 
 /** A failed CONCURRENTLY leaves an index that is there, enforces nothing, and satisfies IF NOT EXISTS. */
 async function dropInvalid(knex: Knex): Promise<void> {
-  const rows = await rowsOf(
-    knex,
-    `
+  const { rows } = await knex.raw<{ rows: unknown[] }>(`
     select 1 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
-    where c.relname = 'unique_chunk_per_source' and n.nspname = current_schema() and not (i.indisvalid and i.indisready)`,
-  )
+    where c.relname = 'unique_chunk_per_source' and n.nspname = current_schema() and not (i.indisvalid and i.indisready)`)
   if (rows.length > 0) await knex.raw('drop index concurrently if exists unique_chunk_per_source')
 }
 

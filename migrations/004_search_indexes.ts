@@ -1,6 +1,5 @@
 /** HNSW over the embeddings (cosine) and GIN over the full text: the two halves of hybrid search. */
 import type { Knex } from 'knex'
-import { rowsOf } from '../connectors/postgres/rows.ts'
 
 export async function up(knex: Knex): Promise<void> {
   if (!(await isWebAssembly(knex)))
@@ -17,8 +16,8 @@ export async function up(knex: Knex): Promise<void> {
  * without it, and 9 µs a row to compare exactly. Up to tens of thousands of rows it is better off without.
  */
 async function isWebAssembly(knex: Knex): Promise<boolean> {
-  const [row] = await rowsOf<{ version: string }>(knex, 'select version() as version')
-  return /emcc|emscripten|wasm/i.test(row!.version)
+  const { rows } = await knex.raw<{ rows: { version: string }[] }>('select version() as version')
+  return /emcc|emscripten|wasm/i.test(rows[0]!.version)
 }
 
 export async function down(knex: Knex): Promise<void> {

@@ -27,7 +27,7 @@ export const defaults = {
     recordTimeoutMs: 45_000,
     drainTimeoutMs: 20_000,
     /** Delays before attempts 2, 3, 4; after the last one the record goes to the dead letters. */
-    retryDelaysMs: [1_000, 10_000, 60_000],
+    retryDelaysMs: [1_000, 10_000, 60_000] as readonly number[],
     /** Waits before a dependency that was away is tried again by ONE partition: doubling, with jitter. */
     probeMinMs: 500,
     probeMaxMs: 15_000,
@@ -75,7 +75,7 @@ export const defaults = {
     /** Other instances admit work without telling us: look this often. */
     pollMs: 500,
     /** Waits before a failed fetch's attempts 2, 3, 4. */
-    retryDelaysMs: [2_000, 15_000, 120_000],
+    retryDelaysMs: [2_000, 15_000, 120_000] as readonly number[],
     userAgent: 'sluice/0.1 (+https://github.com/sluice/sluice)',
   },
 } as const

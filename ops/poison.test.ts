@@ -1,7 +1,9 @@
 /** Records that can never succeed: one dead letter each, with the original bytes, and unharmed neighbours. */
 import t from 'tap'
 import { MAX_PAGE_BYTES } from '../schemas/topics.ts'
+import { createLogger } from './logger.ts'
 import { startPipeline } from './pipeline.ts'
+import { createServices } from './services.ts'
 import { crawledPage, createWorld, processedPage } from './testing/world.ts'
 
 t.setTimeout(240_000)
@@ -84,4 +86,34 @@ t.test('an input that the embeddings API refuses costs its own page only', async
   t.match(letters, [{ headers: { 'sluice-error-code': 'embedding_rejected' } }])
   const urls = (await db('sources').whereLike('url', '%/fine-%').orderBy('url')).map(({ url }) => url)
   t.strictSame(urls, ['https://acme.example/fine-1', 'https://acme.example/fine-2'])
+})
+
+t.test('a failing record is retried after each delay and then dead-lettered, once', async (t) => {
+  const hasty = createServices(
+    { ...world.config, runtime: { ...world.config.runtime, retryDelaysMs: [50, 100] } },
+    createLogger('silent'),
+  )
+  t.teardown(hasty.close)
+  const askedBefore = world.embeddings.log.length
+  world.embeddings.setFaults({ next: [{ kind: 'nan', times: 3 }] })
+  const page = processedPage('acme', 'unusable-vectors', { paragraphs: 1 })
+  await world.produce('pages.processed', [page])
+  const pipeline = await startPipeline(['chunker'], {
+    services: hasty,
+    observer: {},
+    onFatal: (error) => t.fail(error.message),
+  })
+  await world.drained('chunker', 90_000)
+  await pipeline.stop()
+  const letters = (await world.deadLetters('pages.processed')).filter(
+    ({ headers }) => headers['sluice-error-code'] === 'embedding_invalid',
+  )
+  t.match(letters, [{ headers: { 'sluice-attempt': '3' } }], 'one dead letter, after three attempts')
+  t.equal(world.embeddings.log.length - askedBefore, 3, 'three requests')
+  const retries = await world.readTopic('pages.processed.retry')
+  t.strictSame(
+    retries.map(({ headers }) => headers['sluice-attempt']),
+    ['2', '3'],
+  )
+  t.ok(letters[0]!.value!.equals(await services.codec.encode('pages.processed', page)), 'with the original bytes')
 })

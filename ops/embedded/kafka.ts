@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
+import { quietIdleTimers } from '../../connectors/kafka/idle-timers.ts'
 import { UserError } from '../../streams/errors.ts'
 import type { StartContext } from './context.ts'
 import { kafkaLibrary } from './library.ts'
@@ -131,6 +132,7 @@ function newClusterId(): string {
 
 /** The port opens before the controller has let the broker in: only metadata that names a broker means ready. */
 async function hasBroker(broker: string): Promise<boolean> {
+  quietIdleTimers()
   const kafka = new Kafka({
     clientId: 'sluice-ready',
     brokers: [broker],

