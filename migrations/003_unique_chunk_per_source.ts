@@ -10,23 +10,37 @@ import type { Knex } from 'knex'
 export const config = { transaction: false }
 
 const UNIQUE_VIOLATION = '23505'
-/** Each round removes what slipped in during the one before; under steady duplicate writes give up rather than spin. */
-const MAX_ROUNDS = 10
+/** Each round removes what slipped in during the one before. */
+const CONCURRENT_ROUNDS = 5
+const INDEX = `unique_chunk_per_source
+  on tenant_knowledge (tenant_id, source_id, chunk_type, chunk_index)
+  where source_id is not null`
 
 export async function up(knex: Knex): Promise<void> {
-  for (let round = 1; ; round += 1) {
+  for (let round = 1; round <= CONCURRENT_ROUNDS; round += 1) {
     await dropInvalid(knex)
     await removeDuplicates(knex)
     try {
-      await knex.raw(`
-        create unique index concurrently if not exists unique_chunk_per_source
-        on tenant_knowledge (tenant_id, source_id, chunk_type, chunk_index)
-        where source_id is not null`)
+      await knex.raw(`create unique index concurrently if not exists ${INDEX}`)
       return
     } catch (error) {
-      if ((error as { code?: string }).code !== UNIQUE_VIOLATION || round === MAX_ROUNDS) throw error
+      if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error
     }
   }
+  await buildUnderLock(knex)
+}
+
+/**
+ * Writers that add duplicates faster than a concurrent build can begin would make it fail for ever: they wait once, for as
+ * long as the build takes. Readers do not.
+ */
+async function buildUnderLock(knex: Knex): Promise<void> {
+  await dropInvalid(knex)
+  await knex.transaction(async (trx) => {
+    await trx.raw('lock table tenant_knowledge in share row exclusive mode')
+    await removeDuplicates(trx)
+    await trx.raw(`create unique index if not exists ${INDEX}`)
+  })
 }
 
 export async function down(knex: Knex): Promise<void> {

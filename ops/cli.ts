@@ -1,16 +1,27 @@
 /** The `sluice` command. Results on stdout, progress and logs on stderr; exit 0 done, 1 failed, 2 wrong use. */
-import { Command, CommanderError, Option } from 'commander'
+import { Console } from 'node:console'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { UserError } from '../streams/errors.ts'
+import { formatError, describeError } from './commands/hints.ts'
 import { isDebugging } from './config.ts'
 import { stageNames } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
+import packageFile from '../package.json' with { type: 'json' }
 
 interface Global {
   json?: boolean
 }
 
+// stdout is for results alone: a library that logs with console.log must not break a consumer's NDJSON.
+globalThis.console = new Console(process.stderr)
+// `| head` closes the pipe once it has seen enough. Nobody is left to write to; embedded parts end with this process.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+// Whoever read our messages is gone: no reason to stop the work.
+process.stderr.on('error', () => {})
+
 const program = new Command('sluice')
   .description('Web pages of many tenants into searchable knowledge, over Kafka, at a flat load.')
+  .version(packageFile.version)
   .option('--json', 'results as one JSON object a line on stdout')
   .showHelpAfterError('(sluice --help shows what there is)')
   .showSuggestionAfterError()
@@ -23,10 +34,10 @@ function command(usage: string, description: string, examples: readonly string[]
   return program.command(usage).description(description).addHelpText('after', text)
 }
 
-const count = (name: string, least: number) => (text: string) => {
+const count = (least: number) => (text: string) => {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < least)
-    throw new UserError(`${name} must be a whole number from ${least} up, not "${text}"`, '', 2)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+    throw new InvalidArgumentError(`It must be a whole number from ${least} up.`)
   return value
 }
 
@@ -36,7 +47,7 @@ command('demo', 'the whole job on a sample site, or on the URLs given, from noth
 ])
   .argument('[URL...]', 'pages to start from; default: the sample site')
   .option('--keep', 'stay up afterwards, until Ctrl-C')
-  .option('--max-pages <n>', 'most pages per start URL', count('--max-pages', 1))
+  .option('--max-pages <n>', 'most pages per start URL', count(1))
   .action(async (urls: string[], options: { keep?: boolean; maxPages?: number }) =>
     (await import('./commands/demo.ts')).demo(urls, { ...options, json: json() }),
   )
@@ -61,8 +72,8 @@ command('crawl', 'asks for a crawl; with --wait shows progress until the pages a
 ])
   .requiredOption('--tenant <T>', 'the tenant that will own the pages')
   .argument('<URL...>', 'pages to start from')
-  .option('--max-pages <n>', 'most pages of this crawl', count('--max-pages', 1))
-  .option('--max-depth <n>', 'most links from a start URL', count('--max-depth', 0))
+  .option('--max-pages <n>', 'most pages of this crawl', count(1))
+  .option('--max-depth <n>', 'most links from a start URL', count(0))
   .option('--chunk-type <type>', 'chunk_type of the chunks', 'website')
   .option('--wait', 'wait until the pages are searchable')
   .action(
@@ -75,7 +86,7 @@ command('crawl', 'asks for a crawl; with --wait shows progress until the pages a
 command('search', "finds passages of a tenant's knowledge", ['sluice search --tenant acme "how do I reset it?" -k 3'])
   .requiredOption('--tenant <T>', 'whose knowledge')
   .argument('<question>')
-  .option('-k <n>', 'most passages', count('-k', 1), 5)
+  .option('-k <n>', 'most passages', count(1), 5)
   .action(async (question: string, options: { tenant: string; k: number }) =>
     (await import('./commands/search.ts')).search(question, { ...options, json: json() }),
   )
@@ -113,7 +124,7 @@ command('extract', 'what the processor makes of a page', ['sluice extract --json
 
 command('chunk', 'what the chunker makes of a file', ['sluice chunk --json README.md'])
   .argument('<FILE...>', 'text, Markdown or HTML')
-  .option('--child-tokens <n>', 'tokens a chunk', count('--child-tokens', 20))
+  .option('--child-tokens <n>', 'tokens a chunk', count(20))
   .action(async (files: string[], options: { childTokens?: number }) =>
     (await import('./commands/inspect.ts')).chunk(files, { ...options, json: json() }),
   )
@@ -143,12 +154,9 @@ try {
 }
 
 function report(error: unknown): number {
+  // commander has printed its own message by now; --help and --version end with code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (error instanceof UserError) {
-    console.error(`sluice: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`)
-    return error.exitCode
-  }
-  console.error(`sluice: ${error instanceof Error ? error.message : String(error)}`)
+  console.error(formatError(error))
   if (isDebugging() && error instanceof Error) console.error(error.stack)
-  return 1
+  return describeError(error).code
 }

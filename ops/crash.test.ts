@@ -56,6 +56,8 @@ async function recover(): Promise<void> {
 
 const committed = async () =>
   (await stageLag(admin, 'chunker', prefix)).reduce((sum, row) => sum + (row.committed ?? 0n), 0n)
+/** Pages that have rows; offsets start at 0, so the sum of committed offsets is a number of pages too. */
+const storedPages = async () => BigInt((await db('sources').where({ status: 'active' })).length)
 const ledgerSum = async () => {
   const { rows } = await db.raw(
     'select coalesce(sum(next_offset), 0) as sum from stage_offsets where consumer_group = ?',
@@ -77,7 +79,7 @@ t.test('SIGKILL in the middle of a batch: nothing lost, nothing doubled', async 
 t.test('SIGKILL between COMMIT and its acknowledgement: nothing lost, nothing doubled', async (t) => {
   const watch = watchLedger(admin, db, prefix)
   await killAt('executed', 1)
-  t.ok((await ledgerSum()) > (await committed()), 'the rows were committed and their offsets were not')
+  t.ok((await storedPages()) > (await committed()), 'the rows were committed and their offsets were not')
   await recover()
   t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
   t.strictSame((await watch.stop()).violations, [])
@@ -86,7 +88,7 @@ t.test('SIGKILL between COMMIT and its acknowledgement: nothing lost, nothing do
 t.test('SIGKILL between the insert and the offset commit: nothing lost, nothing doubled', async (t) => {
   const watch = watchLedger(admin, db, prefix)
   await killAt('acknowledged', 1)
-  t.ok((await ledgerSum()) > (await committed()), 'the rows were committed and their offsets were not')
+  t.ok((await storedPages()) > (await committed()), 'the rows were committed and their offsets were not')
   await recover()
   t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
   t.strictSame((await watch.stop()).violations, [])

@@ -17,12 +17,21 @@ export interface CrawlWish {
   readonly chunkType?: string | undefined
 }
 
-/** @returns the crawl's id. @throws UserError for a URL that is none, before anything is emitted. */
-export async function emitCrawl({ codec, producer, config }: Services, wish: CrawlWish): Promise<string> {
-  const bad = wish.urls.filter((url) => normalizeUrl(url) === undefined)
+/** @throws UserError for a URL that is none and for an empty tenant: wrong use, seen before anything is started. */
+export function checkWish({ tenant, urls }: CrawlWish): void {
+  const bad = urls.filter((url) => normalizeUrl(url) === undefined)
   if (bad.length > 0)
-    throw new UserError(`not an http(s) URL: ${bad.join(', ')}`, 'Give absolute URLs, such as https://example.com/', 2)
-  if (wish.tenant === '') throw new UserError('the tenant must not be empty', '', 2)
+    throw new UserError(
+      `not an http(s) URL without credentials: ${bad.join(', ')}`,
+      'Give absolute URLs, such as https://example.com/',
+      2,
+    )
+  if (tenant.trim() === '') throw new UserError('the tenant must not be empty', '', 2)
+}
+
+/** @returns the crawl's id. @throws UserError as `checkWish` does, before anything is emitted. */
+export async function emitCrawl({ codec, producer, config }: Services, wish: CrawlWish): Promise<string> {
+  checkWish(wish)
   const crawlId = randomUUID()
   await producer.connect()
   await producer.produce([
@@ -66,6 +75,24 @@ export async function crawlState(
   const toChunk = totalLag(await stageLag(admin, 'chunker', config.topicPrefix, partition))
   const searchable = job?.status === 'done' && toProcess === 0n && toChunk === 0n
   return { job, toProcess, toChunk, searchable }
+}
+
+/** Why pages of a crawl were not fetched or are tried again: `{"robots": 3, "http_503": 1}`; small fixed set of names. */
+export async function crawlReasons({ db }: Services, tenant: string, crawlId: string): Promise<Record<string, number>> {
+  const rows: { reason: string; pages: string }[] = await db('crawl_urls')
+    .where({ tenant_id: tenant, crawl_id: crawlId })
+    .whereNot({ reason: '' })
+    .whereIn('state', ['queued', 'leased', 'skipped', 'failed'])
+    .groupBy('reason')
+    .orderBy('reason')
+    .select('reason')
+    .count({ pages: '*' })
+  return Object.fromEntries(rows.map(({ reason, pages }) => [reason, Number(pages)]))
+}
+
+export const formatReasons = (reasons: Readonly<Record<string, number>>): string => {
+  const list = Object.entries(reasons).map(([reason, pages]) => `${reason}: ${pages}`)
+  return list.length > 0 ? ` (${list.join(', ')})` : ''
 }
 
 /** The partition that murmur2 gives the tenant's key. */

@@ -52,7 +52,7 @@ export function connected(config: Config, needs: readonly Part[]): Connected {
   const endpoints = readEndpoints(config.dataDir)
   if (endpoints) return withEndpoints(config, endpoints)
   throw new UserError(
-    `no ${missing.join(', ')} to talk to: ${missing.map((part) => variables[part]).join(', ')} not set, and no sluice is up on ${config.dataDir}`,
-    'Start one with `sluice up` in another terminal, or set the variables.',
+    `nothing to talk to for ${missing.join(', ')}: no sluice is up on ${config.dataDir}`,
+    `Start one with \`sluice up\` in another terminal, or set ${missing.map((part) => variables[part]).join(', ')}.`,
   )
 }

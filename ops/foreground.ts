@@ -1,6 +1,11 @@
 /** The life of a long-running command: signals, fatal errors, and an orderly end whatever happens. */
-import { errorMessage } from '../streams/errors.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describeError, formatError } from './commands/hints.ts'
 import { note } from './commands/output.ts'
+import { isDebugging } from './config.ts'
+
+/** Above a stage's drain: what has not stopped by then hangs on something that is gone, and the exit ends it. */
+const CLEANUP_TIMEOUT_MS = 30_000
 
 export interface Life {
   /** Runs at the end, last one first; a failure of one does not keep the others from running. */
@@ -43,11 +48,21 @@ export async function foreground(work: (life: Life) => Promise<void>, { codeOnSi
     const how = await Promise.race([ended, signalled.promise, failure.promise])
     if (how !== 'done') code = codeOnSignal
   } catch (error) {
-    code = (error as { exitCode?: number }).exitCode ?? 1
-    const hint = (error as { hint?: string }).hint
-    note(`sluice: ${errorMessage(error)}${hint ? `\n  ${hint}` : ''}`)
+    code = describeError(error).code
+    note(formatError(error))
+    if (isDebugging() && error instanceof Error) note(error.stack ?? '')
   }
   for (const { what, cleanup } of cleanups.reverse())
-    await cleanup().catch((error: unknown) => note(`sluice: stopping ${what}: ${errorMessage(error)}`))
-  process.exit(code)
+    await within(CLEANUP_TIMEOUT_MS, cleanup).catch((error: unknown) =>
+      note(`sluice: stopping ${what}: ${describeError(error).message}`),
+    )
+  // The work may have set a code of its own: done, but not all is well.
+  process.exit(code === 0 ? (process.exitCode ?? 0) : code)
+}
+
+async function within(timeoutMs: number, cleanup: () => Promise<unknown>): Promise<void> {
+  const late = sleep(timeoutMs, undefined, { ref: false }).then(() => {
+    throw new Error(`not done after ${timeoutMs / 1000} s, left behind`)
+  })
+  await Promise.race([cleanup(), late])
 }

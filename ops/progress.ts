@@ -1,4 +1,4 @@
-/** Live progress per stage: bars on a terminal, a plain line a few times a second's worth of change elsewhere. */
+/** Live progress per stage: bars on a terminal; elsewhere a plain line every two seconds, if something has changed. */
 export interface StageCount {
   readonly name: string
   readonly done: number
@@ -18,6 +18,8 @@ interface Terminal {
 }
 
 const BAR_WIDTH = 28
+const LEAST_BAR_WIDTH = 8
+const INDENT = 2
 /** Plain lines, for logs and CI: no more than one in this time. */
 const PLAIN_EVERY_MS = 2_000
 
@@ -31,17 +33,23 @@ function bars(out: Terminal): Progress {
   let last: readonly StageCount[] = []
   const draw = (stages: readonly StageCount[]) => {
     const up = drawn > 0 ? `\u001b[${drawn}A` : ''
-    out.write(up + stages.map((stage) => `\u001b[2K  ${bar(stage)}\n`).join(''))
+    out.write(up + stages.map((stage) => `\u001b[2K  ${bar(stage, out.columns)}\n`).join(''))
     drawn = stages.length
     last = stages
   }
-  return { show: draw, end: () => draw(last) }
+  // What is drawn last stays; nothing to end when nothing was shown.
+  return { show: draw, end: () => void (drawn > 0 && draw(last)) }
 }
 
-export function bar({ name, done, total }: StageCount): string {
+/** A line that wraps would be two, and the next drawing would leave its first half behind: the bar gives way. */
+export function bar({ name, done, total }: StageCount, columns = 80): string {
+  const label = name.padEnd(10)
+  const count = `${String(done).padStart(4)} of ${total}`
+  const width = Math.min(BAR_WIDTH, columns - INDENT - label.length - count.length - 3)
+  if (width < LEAST_BAR_WIDTH) return `${label} ${count}`.slice(0, Math.max(1, columns - INDENT - 1))
   const share = total === 0 ? 0 : Math.min(1, done / total)
-  const full = Math.round(share * BAR_WIDTH)
-  return `${name.padEnd(10)} ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${String(done).padStart(4)} of ${total}`
+  const full = Math.round(share * width)
+  return `${label} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${count}`
 }
 
 function lines(out: Terminal, now: () => number): Progress {

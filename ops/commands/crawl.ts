@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { crawlState, emitCrawl } from '../crawls.ts'
+import { checkWish, crawlState, emitCrawl } from '../crawls.ts'
 import type { CrawlState, CrawlWish } from '../crawls.ts'
 import type { Services } from '../services.ts'
 import { note, printRows } from './output.ts'
@@ -16,6 +16,7 @@ const NOBODY_MS = 15_000
 
 /** `sluice crawl`. Exit 1 when --wait ends with pages that failed. */
 export async function crawl(urls: readonly string[], options: Options): Promise<void> {
+  checkWish({ ...options, urls })
   await withServices(['kafka', 'registry', ...(options.wait ? (['postgres'] as const) : [])], async (services) => {
     const crawlId = await emitCrawl(services, { ...options, urls })
     if (!options.wait) {

@@ -4,7 +4,7 @@ import { stageNames } from '../../streams/topology.ts'
 import { bringUp, demoDataDir } from '../bring-up.ts'
 import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
-import { crawlState, emitCrawl } from '../crawls.ts'
+import { checkWish, crawlState, emitCrawl } from '../crawls.ts'
 import type { CrawlState, CrawlWish } from '../crawls.ts'
 import { lockFolder } from '../embedded/lock.ts'
 import { foreground } from '../foreground.ts'
@@ -20,6 +20,7 @@ import { printSummary } from './demo-summary.ts'
 import type { Crawl } from './demo-summary.ts'
 import { note, paint } from './output.ts'
 import type { Output } from './output.ts'
+import { lookAhead } from './look-ahead.ts'
 import { startupReport } from './startup-report.ts'
 
 interface Options extends Output {
@@ -28,6 +29,8 @@ interface Options extends Output {
 }
 
 const POLL_MS = 200
+/** Somebody is watching: a page that is down ends as failed within seconds, not within minutes. */
+const RETRY_DELAYS_MS = [1_000, 5_000]
 /** The tenant that owns a person's own pages. */
 const OWN_TENANT = 'demo'
 
@@ -38,7 +41,7 @@ export function demo(urls: readonly string[], options: Options): Promise<never> 
   return foreground(
     async (life) => {
       note(paint('bold', 'sluice demo: web pages → Kafka → searchable chunks in Postgres'))
-      const { wishes, allowHosts } = await findPages(urls, options, life)
+      const { wishes, allowHosts } = await findPages(urls, options, base, life)
       const config = demoConfig(base, allowHosts)
       await emptyFolder(config.dataDir)
       // Records that fail are the demo's subject too, but in its summary, not between its progress lines.
@@ -56,6 +59,8 @@ export function demo(urls: readonly string[], options: Options): Promise<never> 
         startedMs,
         json: options.json,
       })
+      // A crawl that brought nothing has failed, however orderly it ended.
+      if (crawls.every(({ job }) => job.fetched === 0)) process.exitCode = 1
       if (!options.keep) return
       note(
         `\n${paint('green', 'still up')} until Ctrl-C; in another terminal: SLUICE_DATA_DIR=${config.dataDir} npx sluice …`,
@@ -67,8 +72,12 @@ export function demo(urls: readonly string[], options: Options): Promise<never> 
 }
 
 /** The person's URLs for one tenant, or the sample site for its three. */
-async function findPages(urls: readonly string[], { maxPages }: Options, life: Life) {
-  if (urls.length > 0) return { wishes: [{ tenant: OWN_TENANT, urls, maxPages }], allowHosts: [] }
+async function findPages(urls: readonly string[], { maxPages }: Options, { crawler }: Config, life: Life) {
+  if (urls.length > 0) {
+    checkWish({ tenant: OWN_TENANT, urls })
+    const reachable = await lookAhead(urls, crawler)
+    return { wishes: [{ tenant: OWN_TENANT, urls: reachable, maxPages }], allowHosts: [] }
+  }
   const site = await startSampleSite({})
   life.defer('sample site', site.close)
   const wishes: CrawlWish[] = site.tenants.map(({ tenant, url }) => ({ tenant, urls: [url], maxPages }))
@@ -80,7 +89,11 @@ function demoConfig(base: Config, allowHosts: readonly string[]): Config {
   return {
     ...base,
     dataDir: demoDataDir(base),
-    crawler: { ...base.crawler, allowHosts: [...base.crawler.allowHosts, ...allowHosts] },
+    crawler: {
+      ...base.crawler,
+      retryDelaysMs: RETRY_DELAYS_MS,
+      allowHosts: [...base.crawler.allowHosts, ...allowHosts],
+    },
   }
 }
 

@@ -10,14 +10,20 @@ export const dependencyHints: Record<Dependency, string> = {
 }
 
 /** kafkajs' own errors, by name: its clients speak to nobody but brokers. */
-const KAFKA_AWAY = /^KafkaJS(Connection|ConnectionClosed|NumberOfRetriesExceeded|RequestTimeout|SASLAuthentication|Broker)/
+const KAFKA_AWAY =
+  /^KafkaJS(Connection|ConnectionClosed|NumberOfRetriesExceeded|RequestTimeout|SASLAuthentication|Broker)/
 
 /** Errors are shown on two lines at most: `message`, then the hint. */
-export function describeError(error: unknown): { readonly message: string; readonly hint: string; readonly code: 1 | 2 } {
+export function describeError(error: unknown): {
+  readonly message: string
+  readonly hint: string
+  readonly code: 1 | 2
+} {
   if (error instanceof UserError) return { message: error.message, hint: error.hint, code: error.exitCode }
   const message = plainMessage(error)
   if (error instanceof DependencyUnavailable) return { message, hint: dependencyHints[error.dependency], code: 1 }
-  if (KAFKA_AWAY.test((error as Error).name)) return { message: `Kafka: ${message}`, hint: dependencyHints.kafka, code: 1 }
+  if (KAFKA_AWAY.test((error as Error).name))
+    return { message: `Kafka: ${message}`, hint: dependencyHints.kafka, code: 1 }
   return { message, hint: '', code: 1 }
 }
 

@@ -1,6 +1,6 @@
 import { migrateDown, migrateUp, migrationStatus } from '../../connectors/postgres/migrate.ts'
 import { withPostgres } from './with-services.ts'
-import { printRows } from './output.ts'
+import { note, printRows } from './output.ts'
 import type { Output } from './output.ts'
 
 interface Row {
@@ -21,6 +21,6 @@ export async function migrate(what: 'up' | 'down' | 'status', options: Output & 
       ...pending.map((migration) => ({ migration, state: 'pending' as const })),
     ]
   })
-  if (rows.length === 0 && !options.json) console.log(what === 'down' ? 'nothing to take back' : 'up to date')
+  if (rows.length === 0) note(what === 'down' ? 'nothing to take back' : 'up to date')
   printRows(rows, options, ({ migration, state }: Row) => `${state.padEnd(9)} ${migration}`)
 }

@@ -11,7 +11,9 @@ const TIMEOUT_MS = 3_000
 export async function requireBroker(brokers: readonly string[]): Promise<void> {
   const looks = await Promise.allSettled(brokers.map(canConnect))
   if (looks.some(({ status }) => status === 'fulfilled')) return
-  const reasons = looks.map((look, i) => `${brokers[i]}: ${look.status === 'rejected' ? errorMessage(look.reason) : ''}`)
+  const reasons = looks.map(
+    (look, i) => `${brokers[i]}: ${look.status === 'rejected' ? errorMessage(look.reason) : ''}`,
+  )
   throw new DependencyUnavailable('kafka', `no Kafka broker answers (${reasons.join(', ')})`)
 }
 

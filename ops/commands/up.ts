@@ -18,7 +18,9 @@ export function up(): Promise<never> {
       const services = await bringUp(config, life, logger, startupReport())
       const metrics = createMetrics()
       const pipeline = await startPipeline(stageNames, { services, observer: metrics.observer, onFatal: life.fail })
-      life.defer('stages', pipeline.stop)
+      life.defer('stages', async () => {
+        if (!(await pipeline.stop())) process.exitCode = 1
+      })
       const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics })
       life.defer('admin port', admin.close)
       note(

@@ -2,24 +2,31 @@
 import type { Knex } from 'knex'
 import { createPostgres } from '../../connectors/postgres/client.ts'
 import { classifyPostgres } from '../../connectors/postgres/errors.ts'
-import { UserError } from '../../streams/errors.ts'
 import { readConfig } from '../config.ts'
 import { connected } from '../endpoints.ts'
 import type { Part } from '../endpoints.ts'
 import { createLogger } from '../logger.ts'
 import { createServices } from '../services.ts'
 import type { Services } from '../services.ts'
+import { requireBroker } from './reachable.ts'
 
+/** @throws DependencyUnavailable at once when Kafka is needed and no broker answers. */
 export async function withServices<T>(needs: readonly Part[], work: (services: Services) => Promise<T>): Promise<T> {
-  const config = readConfig()
-  // A command's own messages are for people; logs of its clients only when something is wrong.
-  const level = config.logLevel === 'info' ? 'error' : config.logLevel
-  const services = createServices(connected(config, needs), createLogger(level))
+  const services = openServices(needs)
   try {
+    if (needs.includes('kafka')) await requireBroker(services.config.kafka.brokers)
     return await work(services)
   } finally {
     await services.close()
   }
+}
+
+/** For the doctor, which wants to see each part that is away. The caller closes them. */
+export function openServices(needs: readonly Part[]): Services {
+  const config = readConfig()
+  // A command's own messages are for people; logs of its clients only when something is wrong.
+  const level = config.logLevel === 'info' ? 'error' : config.logLevel
+  return createServices(connected(config, needs), createLogger(level))
 }
 
 /** Migrations may build an index for hours: no statement timeout. */
@@ -29,11 +36,7 @@ export async function withPostgres<T>(work: (db: Knex) => Promise<T>): Promise<T
   try {
     return await work(db)
   } catch (error) {
-    const cause = classifyPostgres(error)
-    throw new UserError(
-      cause.message,
-      'Is DATABASE_URL right, and is the server up? `sluice doctor` looks at everything.',
-    )
+    throw classifyPostgres(error)
   } finally {
     await db.destroy()
   }

@@ -1,9 +1,12 @@
 /** What `sluice doctor` looks at: each dependency, then each invariant that can be checked from outside. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
+import { classifyPostgres } from '../../connectors/postgres/errors.ts'
 import { uniqueIndexProblem } from '../../connectors/postgres/index-check.ts'
 import { migrationStatus } from '../../connectors/postgres/migrate.ts'
 import { stageLag } from '../lag.ts'
-import { errorMessage } from '../../streams/errors.ts'
+import { describeError } from '../commands/hints.ts'
+import { requireBroker } from '../commands/reachable.ts'
 import { stageNames, topology } from '../../streams/topology.ts'
 import type { Services } from '../services.ts'
 
@@ -24,11 +27,13 @@ const PGVECTOR_SAFE = [0, 8, 6]
 const MAX_CLOCK_SKEW_MS = 5_000
 
 const checks: Record<string, Check> = {
-  kafka: async (services) =>
-    withAdmin(services, async (admin) => {
+  kafka: async (services) => {
+    await requireBroker(services.config.kafka.brokers)
+    return withAdmin(services, async (admin) => {
       const { brokers } = await admin.describeCluster()
       return ok(`${brokers.length} broker(s): ${brokers.map(({ host, port }) => `${host}:${port}`).join(', ')}`)
-    }),
+    })
+  },
   topics: async ({ applyTopics }) => {
     const wrong = (await applyTopics(false)).filter(({ state }) => state !== 'ok')
     if (wrong.length === 0) return ok('as declared')
@@ -43,7 +48,9 @@ const checks: Record<string, Check> = {
     return ok('all schemas registered and compatible')
   },
   postgres: async ({ db }) => {
-    const { rows } = await db.raw('select version() as version')
+    const { rows } = await db.raw('select version() as version').catch((error: unknown) => {
+      throw classifyPostgres(error)
+    })
     return ok(String(rows[0].version).split(' ').slice(0, 2).join(' '))
   },
   pgvector: async ({ db }) => {
@@ -71,13 +78,13 @@ const checks: Record<string, Check> = {
   dimensions: async ({ db, config }) => {
     const { rows } = await db.raw(
       `select format_type(atttypid, atttypmod) as type from pg_attribute
-       where attrelid = 'tenant_knowledge'::regclass and attname = 'embedding'`,
+       where attrelid = to_regclass('tenant_knowledge') and attname = 'embedding'`,
     )
     const expected = `halfvec(${config.embeddings.dimensions})`
     return rows[0]?.type === expected
       ? ok(expected)
       : bad(
-          `the column is ${rows[0]?.type}, the settings say ${expected}`,
+          rows[0] ? `the column is ${rows[0].type}, the settings say ${expected}` : 'the column is missing',
           'Set EMBEDDING_DIMENSIONS to the column’s, or migrate to a new column.',
         )
   },
@@ -143,22 +150,41 @@ function isOlder(version: string, than: readonly number[]): boolean {
   return at >= 0 && (parts[at] ?? 0) < than[at]!
 }
 
-const away: Record<string, string> = {
-  kafka: 'Is KAFKA_BROKERS right and reachable from here, and does the broker advertise an address that is?',
-  'schema registry':
-    'Is SCHEMA_REGISTRY_URL right (the Confluent API’s base) and the schema compatible with what is there?',
-  postgres: 'Is DATABASE_URL right, and is the server up?',
-  embeddings: 'Are OPENAI_BASE_URL, OPENAI_API_KEY and EMBEDDING_MODEL right?',
+/** What a check looks through: while that is away it can tell nothing. */
+const needs: Readonly<Record<string, readonly string[]>> = {
+  topics: ['kafka'],
+  pgvector: ['postgres'],
+  migrations: ['postgres'],
+  'unique index': ['postgres'],
+  dimensions: ['postgres'],
+  'committed ≤ ledger': ['kafka', 'postgres'],
+  clocks: ['postgres'],
 }
 
-/** Every check runs, whatever the others say. */
-export async function checkUp(services: Services): Promise<Finding[]> {
-  const findings: Finding[] = []
+/** Above the slowest honest answer; a dependency that hangs is as good as away. */
+const CHECK_TIMEOUT_MS = 15_000
+
+/** Yields a finding a check, as soon as it is done; one that is bad keeps only those from running that look through it. */
+export async function* checkUp(services: Services): AsyncGenerator<Finding> {
+  const away = new Set<string>()
   for (const [check, look] of Object.entries(checks)) {
-    const found = await look(services).catch((error: unknown) =>
-      bad(errorMessage(error), away[check] ?? 'See the lines above.'),
-    )
-    findings.push({ check, ...found })
+    const blocker = needs[check]?.find((name) => away.has(name))
+    const found = blocker
+      ? ({ state: 'warn', detail: `not looked at: ${blocker} is away` } as const)
+      : await inTime(look(services)).catch(failed)
+    if (found.state === 'bad') away.add(check)
+    yield { check, ...found }
   }
-  return findings
+}
+
+function failed(error: unknown) {
+  const { message, hint } = describeError(error)
+  return bad(message, hint || 'See the lines above.')
+}
+
+async function inTime<T>(looking: Promise<T>): Promise<T> {
+  const late = sleep(CHECK_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`no answer within ${CHECK_TIMEOUT_MS / 1000} s`)
+  })
+  return Promise.race([looking, late])
 }

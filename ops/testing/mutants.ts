@@ -37,8 +37,8 @@ const mutants: Mutant[] = [
   {
     name: 'tenant out of the unique key',
     file: 'migrations/003_unique_chunk_per_source.ts',
-    find: 'on tenant_knowledge (tenant_id, source_id, chunk_type, chunk_index)',
-    replace: 'on tenant_knowledge (source_id, chunk_type, chunk_index)',
+    find: 'on tenant_knowledge (tenant_id, source_id, chunk_type, chunk_index)\n',
+    replace: 'on tenant_knowledge (source_id, chunk_type, chunk_index)\n',
     test: 'connectors/postgres/store.test.ts',
     red: 'tenants are apart even where their source ids are equal',
   },
