@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
+import { classifyPostgres } from '../connectors/postgres/errors.ts'
 import { jobProgress } from '../connectors/postgres/frontier.ts'
 import type { JobProgress } from '../connectors/postgres/frontier.ts'
 import { normalizeUrl } from '../streams/1-crawler/url.ts'
@@ -68,7 +69,9 @@ export async function crawlState(
   tenant: string,
   crawlId: string,
 ): Promise<CrawlState> {
-  const job = await jobProgress(db, tenant, crawlId)
+  const job = await jobProgress(db, tenant, crawlId).catch((error: unknown) => {
+    throw classifyPostgres(error)
+  })
   const partition = await tenantPartition(admin, `${config.topicPrefix}pages.crawled`, tenant)
   // In the order of the data's way: what has left the first when it is looked at is seen by the second look.
   const toProcess = totalLag(await stageLag(admin, 'processor', config.topicPrefix, partition))
@@ -77,12 +80,11 @@ export async function crawlState(
   return { job, toProcess, toChunk, searchable }
 }
 
-/** Why pages of a crawl were not fetched or are tried again: `{"robots": 3, "http_503": 1}`; small fixed set of names. */
+/** Why pages of a crawl are gone, skipped, failed or tried again: `{"robots": 3, "http_503": 1}`; small fixed set of names. */
 export async function crawlReasons({ db }: Services, tenant: string, crawlId: string): Promise<Record<string, number>> {
-  const rows: { reason: string; pages: string }[] = await db('crawl_urls')
+  const rows: { reason: string; pages: string }[] = await db('crawl_frontier')
     .where({ tenant_id: tenant, crawl_id: crawlId })
-    .whereNot({ reason: '' })
-    .whereIn('state', ['queued', 'leased', 'skipped', 'failed'])
+    .whereNotIn('reason', ['', 'not_modified', 'same_body'])
     .groupBy('reason')
     .orderBy('reason')
     .select('reason')

@@ -27,6 +27,8 @@ export async function foreground(work: (life: Life) => Promise<void>, { codeOnSi
   const failure = Promise.withResolvers<never>()
   const signalled = Promise.withResolvers<NodeJS.Signals>()
   failure.promise.catch(() => {})
+  // Neither a signal handler nor a promise keeps a process alive: Node would end it with code 13 and a warning.
+  setInterval(() => {}, 3_600_000)
   let signals = 0
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => {

@@ -35,7 +35,8 @@ export function createTally(now: () => number = Date.now): Tally {
     // The span starts when the first piece of work did, not when it ended.
     if (!known) tally.firstMs = now() - tookMs
     tally.lastMs = now()
-    tally.count += 1
+    // A page that is tried again has not ended: counted, it would be done more often than it is there.
+    if (outcome !== 'retry') tally.count += 1
     tally.outcomes[outcome] = (tally.outcomes[outcome] ?? 0) + 1
   }
   return {

@@ -5,8 +5,9 @@ import type { Store, StoreWrite } from '../../streams/runtime/ports.ts'
 import { classifyPostgres, shouldRepeat } from './errors.ts'
 import { admitCrawl } from './frontier.ts'
 import { advanceLedger, claimPartitions } from './ledger.ts'
-import { toSourceState, writePages } from './page-writer.ts'
-import type { SourceRow } from './page-writer.ts'
+import { writePages } from './page-writer.ts'
+import { toSourceState } from './source-rows.ts'
+import type { SourceRow } from './source-rows.ts'
 
 /** A deadlock or a serialization failure rolled everything back: the same transaction again, a few times. */
 const TRANSACTION_TRIES = 5

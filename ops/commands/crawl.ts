@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkWish, crawlState, emitCrawl } from '../crawls.ts'
+import { checkWish, crawlReasons, crawlState, emitCrawl, formatReasons } from '../crawls.ts'
 import type { CrawlState, CrawlWish } from '../crawls.ts'
 import type { Services } from '../services.ts'
 import { note, printRows } from './output.ts'
@@ -14,7 +14,7 @@ const POLL_MS = 500
 /** After this long without a crawler taking the request, say so. */
 const NOBODY_MS = 15_000
 
-/** `sluice crawl`. Exit 1 when --wait ends with pages that failed. */
+/** `sluice crawl`. Exit 1 when --wait ends with pages that failed, or without any page. */
 export async function crawl(urls: readonly string[], options: Options): Promise<void> {
   checkWish({ ...options, urls })
   await withServices(['kafka', 'registry', ...(options.wait ? (['postgres'] as const) : [])], async (services) => {
@@ -25,9 +25,12 @@ export async function crawl(urls: readonly string[], options: Options): Promise<
     }
     const end = await watch(services, options.tenant, crawlId)
     const { admitted, fetched, gone, unchanged, skipped, failed } = end.job!
-    const result = { tenant: options.tenant, crawlId, admitted, fetched, gone, unchanged, skipped, failed }
-    printRows([result], options, () => `${describe(end)}\nsearchable: sluice search --tenant ${options.tenant} "…"`)
-    if (failed > 0) process.exitCode = 1
+    const reasons = await crawlReasons(services, options.tenant, crawlId)
+    const result = { tenant: options.tenant, crawlId, admitted, fetched, gone, unchanged, skipped, failed, reasons }
+    const brought = fetched + unchanged > 0
+    const next = brought ? `searchable: sluice search --tenant ${options.tenant} "…"` : 'no page was fetched'
+    printRows([result], options, () => `${describe(end)}${formatReasons(reasons)}\n${next}`)
+    if (failed > 0 || !brought) process.exitCode = 1
   })
 }
 
@@ -40,7 +43,9 @@ async function watch(services: Services, tenant: string, crawlId: string): Promi
     let warned = false
     for (;;) {
       const state = await crawlState(services, admin, tenant, crawlId)
-      const line = describe(state)
+      // A crawl that stands still stands for a reason: a host that is away, a server that asks for patience.
+      const waits = state.job && state.job.pending > 0 ? await crawlReasons(services, tenant, crawlId) : {}
+      const line = `${describe(state)}${formatReasons(waits)}`
       if (line !== told) note(line)
       told = line
       if (state.searchable) return state

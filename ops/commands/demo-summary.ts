@@ -1,4 +1,5 @@
 /** What a person wants to read at the end of the demo. */
+import { formatReasons } from '../crawls.ts'
 import { stageLag, totalLag } from '../lag.ts'
 import type { JobProgress } from '../../connectors/postgres/frontier.ts'
 import type { Services } from '../services.ts'
@@ -10,6 +11,8 @@ import { findPassages } from './search.ts'
 export interface Crawl {
   readonly tenant: string
   readonly job: JobProgress
+  /** Why pages are not among the fetched, by count. */
+  readonly reasons: Readonly<Record<string, number>>
 }
 
 interface Question {
@@ -46,9 +49,7 @@ export async function printSummary(summary: Summary): Promise<void> {
     `  ${figures.embeddingRequests} embedding requests for ${figures.embeddingInputs} texts, ${figures.embeddingTokens} tokens`,
     `  lag: processor ${figures.lag.processor}, chunker ${figures.lag.chunker}; dead letters: ${figures.deadLetters}${figures.failures}`,
     '',
-    heading('Questions'),
-    ...figures.answers.flatMap(answerLines),
-    '',
+    ...(figures.answers.length > 0 ? [heading('Questions'), ...figures.answers.flatMap(answerLines), ''] : []),
     heading('Where to look next'),
     '  npm run demo -- https://your.site/      the same with your own pages',
     '  npx sluice up                           keep it running; then crawl and search from another terminal',
@@ -60,9 +61,9 @@ export async function printSummary(summary: Summary): Promise<void> {
 
 const heading = (text: string) => paint('bold', text, process.stdout)
 
-function crawlLine({ tenant, job }: Crawl): string {
+function crawlLine({ tenant, job, reasons }: Crawl): string {
   const { fetched, gone, skipped, failed } = job
-  return `  ${tenant.padEnd(12)} ${String(fetched).padStart(4)} fetched, ${gone} gone, ${skipped} skipped, ${failed} failed`
+  return `  ${tenant.padEnd(12)} ${String(fetched).padStart(4)} fetched, ${gone} gone, ${skipped} skipped, ${failed} failed${formatReasons(reasons)}`
 }
 
 interface Answer {
@@ -100,7 +101,7 @@ async function collect({ services, tally, crawls, questions, startedMs }: Summar
   for (const { tenant, question } of questions) answers.push(await answer(services, tenant, question))
   return {
     seconds: (Date.now() - startedMs) / 1000,
-    crawls: crawls.map(({ tenant, job }) => ({ tenant, ...job })),
+    crawls: crawls.map(({ tenant, job, reasons }) => ({ tenant, ...job, reasons })),
     stages,
     chunks: Number(counted?.['chunks'] ?? 0),
     ignored: tally.rows.ignored,

@@ -4,7 +4,7 @@ import { stageNames } from '../../streams/topology.ts'
 import { bringUp, demoDataDir } from '../bring-up.ts'
 import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
-import { checkWish, crawlState, emitCrawl } from '../crawls.ts'
+import { checkWish, crawlReasons, crawlState, emitCrawl } from '../crawls.ts'
 import type { CrawlState, CrawlWish } from '../crawls.ts'
 import { lockFolder } from '../embedded/lock.ts'
 import { foreground } from '../foreground.ts'
@@ -120,7 +120,13 @@ async function crawlAll(services: Services, wishes: readonly CrawlWish[], tally:
       progress.show(stageCounts(states, tally))
       if (states.every(({ searchable }) => searchable)) {
         progress.end()
-        return wishes.map(({ tenant }, i) => ({ tenant, job: states[i]!.job! }))
+        return await Promise.all(
+          wishes.map(async ({ tenant }, i) => ({
+            tenant,
+            job: states[i]!.job!,
+            reasons: await crawlReasons(services, tenant, ids[i]!),
+          })),
+        )
       }
       await sleep(POLL_MS)
     }

@@ -13,6 +13,9 @@ export const dependencyHints: Record<Dependency, string> = {
 const KAFKA_AWAY =
   /^KafkaJS(Connection|ConnectionClosed|NumberOfRetriesExceeded|RequestTimeout|SASLAuthentication|Broker)/
 
+/** Every table and view is a migration's. */
+const NO_TABLE = /relation "\w+" does not exist/
+
 /** Errors are shown on two lines at most: `message`, then the hint. */
 export function describeError(error: unknown): {
   readonly message: string
@@ -21,6 +24,7 @@ export function describeError(error: unknown): {
 } {
   if (error instanceof UserError) return { message: error.message, hint: error.hint, code: error.exitCode }
   const message = plainMessage(error)
+  if (NO_TABLE.test(message)) return { message, hint: 'Run `sluice migrate up`.', code: 1 }
   if (error instanceof DependencyUnavailable) return { message, hint: dependencyHints[error.dependency], code: 1 }
   if (KAFKA_AWAY.test((error as Error).name))
     return { message: `Kafka: ${message}`, hint: dependencyHints.kafka, code: 1 }

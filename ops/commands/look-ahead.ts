@@ -1,7 +1,8 @@
 /** Before anything is started: can the pages that a person named be fetched at all? */
 import { createGuardedFetch } from '../../connectors/web/guarded-fetch.ts'
 import { parseRobots } from '../../connectors/web/robots-rules.ts'
-import { StageError, UserError, errorMessage } from '../../streams/errors.ts'
+import { UserError, errorMessage } from '../../streams/errors.ts'
+import type { StageError } from '../../streams/errors.ts'
 import { note } from './output.ts'
 
 interface Options {

@@ -1,3 +1,4 @@
+import { classifyPostgres } from '../../connectors/postgres/errors.ts'
 import { searchKnowledge } from '../../connectors/postgres/search.ts'
 import type { SearchHit } from '../../connectors/postgres/search.ts'
 import type { Services } from '../services.ts'
@@ -23,7 +24,9 @@ export async function findPassages(
   { tenant, k }: { tenant: string; k: number },
 ) {
   const vector = await embeddings.embedQuery(tenant, question)
-  return searchKnowledge(db, { tenantId: tenant, question, vector, k })
+  return searchKnowledge(db, { tenantId: tenant, question, vector, k }).catch((error: unknown) => {
+    throw classifyPostgres(error)
+  })
 }
 
 /** One passage for people: where it is, and its beginning. */

@@ -72,7 +72,10 @@ const checks: Record<string, Check> = {
   'unique index': async ({ db }) => {
     const problem = await uniqueIndexProblem(db)
     return problem
-      ? bad(problem, 'The chunker refuses to start: `sluice migrate up`.')
+      ? bad(
+          problem,
+          'The chunker refuses to start. Run `sluice migrate up`; recorded as done, take it back with `sluice migrate down` first.',
+        )
       : ok('valid, as the migration makes it')
   },
   dimensions: async ({ db, config }) => {
@@ -81,12 +84,12 @@ const checks: Record<string, Check> = {
        where attrelid = to_regclass('tenant_knowledge') and attname = 'embedding'`,
     )
     const expected = `halfvec(${config.embeddings.dimensions})`
-    return rows[0]?.type === expected
-      ? ok(expected)
-      : bad(
-          rows[0] ? `the column is ${rows[0].type}, the settings say ${expected}` : 'the column is missing',
-          'Set EMBEDDING_DIMENSIONS to the column’s, or migrate to a new column.',
-        )
+    if (rows[0]?.type === expected) return ok(expected)
+    if (!rows[0]) return bad('tenant_knowledge is missing', 'Run `sluice migrate up`.')
+    return bad(
+      `the column is ${rows[0].type}, the settings say ${expected}`,
+      'Set EMBEDDING_DIMENSIONS to the column’s. For other vectors take a new database, or take the tables back (`sluice migrate down --all`).',
+    )
   },
   embeddings: async ({ embeddings, config }) => {
     await embeddings.embedQuery('doctor', 'Is this thing on?', AbortSignal.timeout(10_000))

@@ -7,11 +7,16 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-interface Mutant {
-  readonly name: string
+interface Edit {
   readonly file: string
   readonly find: string
   readonly replace: string
+}
+
+interface Mutant extends Edit {
+  readonly name: string
+  /** Further places that the same break takes. */
+  readonly also?: readonly Edit[]
   /** Test file and the name of the test that must fail. */
   readonly test: string
   readonly red: string
@@ -24,11 +29,11 @@ const mutants: Mutant[] = [
     find: '    const what = await d.settle(outcome, raw)\n    assignment.watermark.finish(offset)\n',
     replace: '    assignment.watermark.finish(offset)\n    const what = await d.settle(outcome, raw)\n',
     test: 'streams/runtime/slice.test.ts',
-    red: '',
+    red: 'the offset moves only once the effect of a record is durable',
   },
   {
     name: 'ignore() without its target: any unique violation is swallowed',
-    file: 'connectors/postgres/page-writer.ts',
+    file: 'connectors/postgres/chunk-rows.ts',
     find: ".onConflict(trx.raw('(tenant_id, source_id, chunk_type, chunk_index) where source_id is not null'))",
     replace: '.onConflict()',
     test: 'connectors/postgres/store.test.ts',
@@ -39,6 +44,13 @@ const mutants: Mutant[] = [
     file: 'migrations/003_unique_chunk_per_source.ts',
     find: 'on tenant_knowledge (tenant_id, source_id, chunk_type, chunk_index)\n',
     replace: 'on tenant_knowledge (source_id, chunk_type, chunk_index)\n',
+    also: [
+      {
+        file: 'connectors/postgres/chunk-rows.ts',
+        find: "'(tenant_id, source_id, chunk_type, chunk_index) where source_id is not null'",
+        replace: "'(source_id, chunk_type, chunk_index) where source_id is not null'",
+      },
+    ],
     test: 'connectors/postgres/store.test.ts',
     red: 'tenants are apart even where their source ids are equal',
   },
@@ -48,7 +60,7 @@ const mutants: Mutant[] = [
     find: 'JSON.stringify([tenantId, canonicalUrl])',
     replace: 'canonicalUrl',
     test: 'streams/source-id.test.ts',
-    red: '',
+    red: 'a page has one identity per tenant, and it never changes',
   },
   {
     name: 'auto-resolve on: the unprocessed rest of a batch is skipped',
@@ -61,18 +73,19 @@ const mutants: Mutant[] = [
   {
     name: 'ledger outside the transaction',
     file: 'connectors/postgres/store.ts',
-    find: 'await advanceLedger(trx, group, ledger)\n            return results',
-    replace: 'await advanceLedger(db as never, group, ledger)\n            return results',
+    find: '            const results = await applyWrites(trx, writes)\n            await advanceLedger(trx, group, ledger)\n            return results\n          }),',
+    replace:
+      '            return applyWrites(trx, writes)\n          }).then(async (results) => (await advanceLedger(db as never, group, ledger), results)),',
     test: 'connectors/postgres/store.test.ts',
     red: 'a zombie writes neither chunks nor ledger',
   },
   {
     name: 'offsets follow the watermark alone, past the ledger',
     file: 'streams/runtime/commit.ts',
-    find: 'ledger === null || next < ledger ? next : ledger',
-    replace: 'next',
+    find: 'return ledger === null || next < ledger ? next : ledger',
+    replace: 'return next',
     test: 'streams/runtime/slice.test.ts',
-    red: '',
+    red: 'with a ledger, what is committed never passes it, nor does the fetch position',
   },
   {
     name: 'the source row is not locked: an old version may overwrite a new one',
@@ -87,6 +100,7 @@ const mutants: Mutant[] = [
 const root = join(import.meta.dirname, '..', '..')
 const only = process.argv[2]
 const copy = mkdtempSync(join(tmpdir(), 'sluice-mutants-'))
+const green = new Map<string, boolean>()
 let survived = 0
 try {
   for (const path of execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
@@ -104,29 +118,46 @@ try {
 console.log(survived === 0 ? 'every mutant was caught' : `${survived} mutant(s) survived`)
 process.exitCode = survived === 0 ? 0 : 1
 
-/** @returns whether a test turned red. */
-function tryMutant({ name, file, find, replace, test, red }: Mutant): boolean {
-  const path = join(copy, file)
-  const original = readFileSync(path, 'utf8')
-  if (original.split(find).length !== 2) {
-    console.log(`BROKEN   ${name}: its text is not exactly once in ${file}`)
+/** @returns whether the named test turned red. */
+function tryMutant({ name, test, red, also = [], ...first }: Mutant): boolean {
+  const edits = [first, ...also]
+  const missing = edits.find(({ file, find }) => readFileSync(join(copy, file), 'utf8').split(find).length !== 2)
+  if (missing || !isGreen(test)) {
+    console.log(
+      `BROKEN   ${name}: ${missing ? `its text is not exactly once in ${missing.file}` : `${test} is red without it`}`,
+    )
     return false
   }
-  writeFileSync(
-    path,
-    original.replace(find, () => replace),
+  const originals = edits.map(({ file }) => readFileSync(join(copy, file), 'utf8'))
+  edits.forEach(({ file, find, replace }, i) =>
+    writeFileSync(
+      join(copy, file),
+      originals[i]!.replace(find, () => replace),
+    ),
   )
+  const failed = failedTests(test)
+  edits.forEach(({ file }, i) => writeFileSync(join(copy, file), originals[i]!))
+  const caught = red === '' ? failed.length > 0 : failed.includes(red)
+  console.log(
+    `${caught ? 'caught  ' : 'SURVIVED'} ${name}\n           ${test}: ${failed.join('; ') || 'no test failed'}`,
+  )
+  return caught
+}
+
+/** A test that is red anyway catches nothing. */
+function isGreen(test: string): boolean {
+  const known = green.get(test) ?? failedTests(test).length === 0
+  green.set(test, known)
+  return known
+}
+
+function failedTests(test: string): string[] {
   const { stdout, status } = spawnSync(process.execPath, [test], {
     cwd: copy,
     encoding: 'utf8',
     timeout: 240_000,
     env: { ...process.env, SLUICE_DATA_DIR: process.env['SLUICE_DATA_DIR'] ?? join(root, '.sluice') },
   })
-  writeFileSync(path, original)
   const failed = [...stdout.matchAll(/^not ok \d+ - (.*?)(?: # .*)?$/gm)].map(([, title]) => title!)
-  const caught = status !== 0 && (red === '' ? failed.length > 0 : failed.includes(red))
-  console.log(
-    `${caught ? 'caught  ' : 'SURVIVED'} ${name}\n           ${test}: ${failed.join('; ') || 'no test failed'}`,
-  )
-  return caught
+  return failed.length === 0 && status !== 0 ? ['the file as a whole'] : failed
 }

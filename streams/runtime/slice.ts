@@ -6,8 +6,8 @@
  * works for long holds up every other partition. Why inside the handler: a rebalance waits for it, and so drains itself.
  */
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs'
-import { DependencyUnavailable, Fenced, StageError, errorMessage } from '../errors.ts'
-import type { InputRecord, Outcome, Stage } from '../outcome.ts'
+import { StageError, errorMessage } from '../errors.ts'
+import type { InputRecord, Stage } from '../outcome.ts'
 import type { Assignment, Assignments } from './assignments.ts'
 import { asksToRejoin, commitProgress } from './commit.ts'
 import { createContiguityCheck, passTrailing } from './contiguity.ts'
@@ -18,6 +18,7 @@ import { createKeyedLanes } from './keyed-lanes.ts'
 import type { PauseScheduler } from './pause-scheduler.ts'
 import type { Clock, Logger, Observer } from './ports.ts'
 import { failed, handleRecord, readRecord, toRawRecord } from './record.ts'
+import { createRecordSettler } from './record-settler.ts'
 import type { RawRecord, Settle } from './settle.ts'
 import type { Writer } from './writer.ts'
 
@@ -46,14 +47,13 @@ const HEARTBEAT_EVERY_MS = 1_000
 const COMMIT_EVERY_MS = 500
 /** A retry that is nearly due is waited for in place; a longer wait pauses the partition. */
 const WAIT_IN_PLACE_MS = 250
-/** A record that can be neither settled nor dead-lettered is tried again no faster than this. */
-const UNSETTLED_PAUSE_MS = 5_000
 /** After a failed commit or flush the same records are fetched again: not in a tight loop. */
 const BREATHER_MS = 1_000
 
 /** @returns the handler of one batch; it throws nothing but what asks kafkajs to rejoin. */
 export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceDependencies<Value, Deps>) {
   const isContiguous = createContiguityCheck(d)
+  const { settled, flush } = createRecordSettler(d)
 
   return async (payload: EachBatchPayload): Promise<void> => {
     const assignment = d.assignments.get(payload.batch)
@@ -165,60 +165,6 @@ export function createSlice<Value extends { tenant_id: string }, Deps>(d: SliceD
       return { input, key: d.stage.orderKey(input.value) }
     } catch (error) {
       return { input: toError(error), key: String(raw.offset) }
-    }
-  }
-  /** @returns whether the partition may go on; false: a dependency is away, or the partition is another's now. */
-  async function settled(raw: RawRecord, work: () => Promise<Outcome>): Promise<boolean> {
-    const startedMs = d.clock.now()
-    try {
-      await act(raw, await work(), startedMs)
-      return true
-    } catch (error) {
-      if (interrupted(raw.assignment, error)) return false
-      // Settling failed for the record's own sake: a write that Postgres refuses, a record too large to emit.
-      try {
-        await act(raw, failed(error), startedMs)
-        return true
-      } catch (again) {
-        if (!interrupted(raw.assignment, again)) unsettled(raw, again)
-        return false
-      }
-    }
-  }
-  async function act(raw: RawRecord, outcome: Outcome, startedMs: number): Promise<void> {
-    const { assignment, offset } = raw
-    if (!assignment.alive) throw new Fenced('the partition was lost while its record was worked on')
-    const what = await d.settle(outcome, raw)
-    assignment.watermark.finish(offset)
-    const error = 'error' in outcome ? outcome.error : undefined
-    // A record that failed by itself proves nothing: it may never have reached the dependency that is being tried.
-    if (!error) d.watch.succeeded(assignment)
-    d.observer.settled?.(d.name, what, { ...(error && { code: error.code }), ms: d.clock.now() - startedMs })
-    if (error)
-      d.logger.warn({ ...assignment.at, offset, what, code: error.code, error: error.message }, 'record failed')
-  }
-  function interrupted(assignment: Assignment, error: unknown): boolean {
-    if (error instanceof DependencyUnavailable) d.watch.unavailable(assignment, error)
-    else if (error instanceof Fenced) d.assignments.reclaim(assignment)
-    else return false
-    return true
-  }
-  function unsettled({ assignment, offset }: RawRecord, error: unknown) {
-    d.scheduler.pause(assignment.at, 'dependency', UNSETTLED_PAUSE_MS)
-    d.logger.error(
-      { ...assignment.at, offset, error: errorMessage(error) },
-      'a record can be neither settled nor dead-lettered',
-    )
-  }
-  async function flush(assignment: Assignment): Promise<void> {
-    const before = assignment.ledger
-    try {
-      await d.writer?.flush(assignment)
-      if (assignment.ledger !== before) d.watch.succeeded(assignment)
-    } catch (error) {
-      if (interrupted(assignment, error)) return
-      d.scheduler.pause(assignment.at, 'dependency', BREATHER_MS)
-      d.logger.error({ ...assignment.at, error: errorMessage(error) }, 'could not flush the ledger')
     }
   }
 }
