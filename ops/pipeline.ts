@@ -155,8 +155,8 @@ async function publish({ codec, producer, config }: Services, records: readonly 
 async function startProcessor(options: Options): Promise<Running> {
   const { workers, extractTimeoutMs, workerMemoryMb } = options.services.config.processor
   const pool = createExtractPool({ workers, timeoutMs: extractTimeoutMs, memoryMb: workerMemoryMb })
-  // One page more than there are workers, so that a worker never waits for the loop.
-  const stage = await start('processor', processor, { extract: pool.extract }, workers + 1, options)
+  // More pages than workers: while some are produced (a round trip to the broker each), the workers have others to read.
+  const stage = await start('processor', processor, { extract: pool.extract }, workers * 4, options)
   return {
     stage,
     stop: async () => {

@@ -4,6 +4,7 @@ import type { Admin } from 'kafkajs'
 import { classifyPostgres } from '../../connectors/postgres/errors.ts'
 import { uniqueIndexProblem } from '../../connectors/postgres/index-check.ts'
 import { migrationStatus } from '../../connectors/postgres/migrate.ts'
+import { rowsOf } from '../../connectors/postgres/rows.ts'
 import { stageLag } from '../lag.ts'
 import { describeError } from '../commands/hints.ts'
 import { requireBroker } from '../commands/reachable.ts'
@@ -48,14 +49,17 @@ const checks: Record<string, Check> = {
     return ok('all schemas registered and compatible')
   },
   postgres: async ({ db }) => {
-    const { rows } = await db.raw('select version() as version').catch((error: unknown) => {
+    const [row] = await rowsOf<{ version: string }>(db, 'select version() as version').catch((error: unknown) => {
       throw classifyPostgres(error)
     })
-    return ok(String(rows[0].version).split(' ').slice(0, 2).join(' '))
+    return ok(row!.version.split(' ').slice(0, 2).join(' '))
   },
   pgvector: async ({ db }) => {
-    const { rows } = await db.raw(`select extversion from pg_extension where extname = 'vector'`)
-    const version = rows[0]?.extversion as string | undefined
+    const [row] = await rowsOf<{ version: string }>(
+      db,
+      `select extversion as version from pg_extension where extname = 'vector'`,
+    )
+    const version = row?.version
     if (!version)
       return bad('the extension is not installed', 'Install pgvector on the server, then `sluice migrate up`.')
     if (!isOlder(version, PGVECTOR_SAFE)) return ok(version)
@@ -79,15 +83,16 @@ const checks: Record<string, Check> = {
       : ok('valid, as the migration makes it')
   },
   dimensions: async ({ db, config }) => {
-    const { rows } = await db.raw(
+    const [column] = await rowsOf<{ type: string }>(
+      db,
       `select format_type(atttypid, atttypmod) as type from pg_attribute
        where attrelid = to_regclass('tenant_knowledge') and attname = 'embedding'`,
     )
     const expected = `halfvec(${config.embeddings.dimensions})`
-    if (rows[0]?.type === expected) return ok(expected)
-    if (!rows[0]) return bad('tenant_knowledge is missing', 'Run `sluice migrate up`.')
+    if (column?.type === expected) return ok(expected)
+    if (!column) return bad('tenant_knowledge is missing', 'Run `sluice migrate up`.')
     return bad(
-      `the column is ${rows[0].type}, the settings say ${expected}`,
+      `the column is ${column.type}, the settings say ${expected}`,
       'Set EMBEDDING_DIMENSIONS to the column’s. For other vectors take a new database, or take the tables back (`sluice migrate down --all`).',
     )
   },
@@ -107,8 +112,8 @@ const checks: Record<string, Check> = {
     }),
   clocks: async ({ db }) => {
     const before = Date.now()
-    const { rows } = await db.raw('select extract(epoch from clock_timestamp()) * 1000 as now')
-    const skewMs = Math.round(Number(rows[0].now) - (before + Date.now()) / 2)
+    const [row] = await rowsOf<{ now: string }>(db, 'select extract(epoch from clock_timestamp()) * 1000 as now')
+    const skewMs = Math.round(Number(row!.now) - (before + Date.now()) / 2)
     return Math.abs(skewMs) <= MAX_CLOCK_SKEW_MS
       ? ok(`this machine and Postgres differ by ${Math.abs(skewMs)} ms`)
       : bad(

@@ -41,7 +41,7 @@ const BLOCK = new Set(
    thead tr ul`.split(/\s+/),
 )
 const HEADING = /^h[1-6]$/
-const LINE_NUMBERS = /^\s*(?:\d+\s*)+$/
+const LINE_NUMBERS = /^\s*\d[\d\s]*$/
 
 interface Context {
   readonly box: Box
