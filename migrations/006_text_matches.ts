@@ -14,11 +14,11 @@ export async function up(knex: Knex): Promise<void> {
   const { schema } = rows[0]!
   await knex.raw(`
     create function sluice_text_matches(query tsquery, at_most integer)
-    returns table (id uuid, search_config regconfig, search_vector tsvector)
+    returns table (id uuid, parent_id uuid, source_id uuid, search_config regconfig, search_vector tsvector)
     language plpgsql stable security definer set search_path = pg_catalog, pg_temp
     as $$ begin
       return query execute
-        'select k.id, k.search_config, k.search_vector from ${schema}.tenant_knowledge k
+        'select k.id, k.parent_id, k.source_id, k.search_config, k.search_vector from ${schema}.tenant_knowledge k
          where k.tenant_id = $1 and k.embedding is not null and k.search_vector @@ $2 limit $3'
         using nullif(current_setting('sluice.tenant_id', true), ''), query, at_most;
     end $$`)

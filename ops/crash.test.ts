@@ -5,7 +5,8 @@ import { checksum, expectedRows, storedRows, watchLedger } from './testing/check
 import { eventually } from './testing/eventually.ts'
 import { createPostgresProxy } from './testing/postgres-proxy.ts'
 import type { CommitPoint } from './testing/postgres-proxy.ts'
-import { createWorld, processedPage } from './testing/world.ts'
+import { processedPage } from './testing/events.ts'
+import { createWorld } from './testing/world.ts'
 import { stageLag } from './lag.ts'
 
 t.setTimeout(240_000)
@@ -27,8 +28,6 @@ async function producePages(count: number): Promise<void> {
   produced.push(...(pages as unknown as PageProcessed[]))
   await world.produce('pages.processed', pages)
 }
-const { childTokens, parentTokens } = world.config.chunker
-const chunkerConfig = { childTokens, parentTokens, model: 'test-model', dimensions: world.config.embeddings.dimensions }
 
 async function killAt(point: CommitPoint, which: number): Promise<void> {
   const victim = await world.spawnStages(['chunker'], throughProxy)
@@ -70,7 +69,7 @@ t.test('SIGKILL in the middle of a batch: nothing lost, nothing doubled', async 
   const watch = watchLedger(admin, db, prefix)
   await killAt('before', 2)
   await recover()
-  t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
+  t.strictSame(await storedRows(db), expectedRows(produced, world.chunkerConfig))
   const { violations, samples } = await watch.stop()
   t.strictSame(violations, [])
   t.ok(samples > 10, `${samples} samples of committed ≤ ledger`)
@@ -81,7 +80,7 @@ t.test('SIGKILL between COMMIT and its acknowledgement: nothing lost, nothing do
   await killAt('executed', 1)
   t.ok((await storedPages()) > (await committed()), 'the rows were committed and their offsets were not')
   await recover()
-  t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
+  t.strictSame(await storedRows(db), expectedRows(produced, world.chunkerConfig))
   t.strictSame((await watch.stop()).violations, [])
 })
 
@@ -90,7 +89,7 @@ t.test('SIGKILL between the insert and the offset commit: nothing lost, nothing 
   await killAt('acknowledged', 1)
   t.ok((await storedPages()) > (await committed()), 'the rows were committed and their offsets were not')
   await recover()
-  t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
+  t.strictSame(await storedRows(db), expectedRows(produced, world.chunkerConfig))
   t.strictSame((await watch.stop()).violations, [])
 })
 
@@ -103,7 +102,7 @@ t.test('a member that joins and one that is killed in the middle: nothing lost, 
   await first.end('SIGKILL')
   await world.drained('chunker', 90_000)
   t.equal(await second.end('SIGTERM'), 0)
-  t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
+  t.strictSame(await storedRows(db), expectedRows(produced, world.chunkerConfig))
   t.strictSame((await watch.stop()).violations, [])
 })
 
@@ -121,9 +120,9 @@ t.test('the group’s offsets are deleted: it goes on from the ledger, and nothi
   await eventually(
     'the new pages are stored',
     () => storedRows(db),
-    (rows) => rows.length === expectedRows(produced, chunkerConfig).length,
+    (rows) => rows.length === expectedRows(produced, world.chunkerConfig).length,
   )
   await healthy.end('SIGTERM')
   t.equal(world.embeddings.log.length > before.requests, true, 'new pages were bought')
-  t.strictSame(await storedRows(db), expectedRows(produced, chunkerConfig))
+  t.strictSame(await storedRows(db), expectedRows(produced, world.chunkerConfig))
 })

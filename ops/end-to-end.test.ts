@@ -19,12 +19,6 @@ t.teardown(async () => {
   await site.close()
 })
 
-const chunkerConfig = {
-  childTokens: config.chunker.childTokens,
-  parentTokens: config.chunker.parentTokens,
-  model: config.embeddings.model,
-  dimensions: config.embeddings.dimensions,
-}
 const start = () => startPipeline(stageNames, { services, observer: {}, onFatal: (error) => t.fail(error.message) })
 const processed = async () => {
   const records = await world.readTopic('pages.processed')
@@ -52,7 +46,7 @@ t.test('three tenants’ sites become searchable, every chunk exactly once', asy
   t.equal(await pipeline.stop(), true, 'drained within its deadline')
   const pages = await processed()
   t.ok(pages.length >= 200, `${pages.length} pages processed`)
-  t.strictSame(await storedRows(db), expectedRows(pages, chunkerConfig))
+  t.strictSame(await storedRows(db), expectedRows(pages, world.chunkerConfig))
   t.strictSame(await world.deadLetters('pages.crawled'), [])
   t.strictSame(await world.deadLetters('pages.processed'), [])
 })

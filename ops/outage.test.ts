@@ -8,7 +8,8 @@ import { createLogger } from './logger.ts'
 import { expectedRows, storedRows } from './testing/checker.ts'
 import { eventually } from './testing/eventually.ts'
 import { createPostgresProxy } from './testing/postgres-proxy.ts'
-import { crawledPage, createWorld, processedPage } from './testing/world.ts'
+import { crawledPage, processedPage } from './testing/events.ts'
+import { createWorld } from './testing/world.ts'
 
 t.setTimeout(180_000)
 const world = await createWorld()
@@ -36,12 +37,6 @@ t.teardown(async () => {
   await proxy.close()
   await world.close()
 })
-const chunkerConfig = {
-  childTokens: config.chunker.childTokens,
-  parentTokens: config.chunker.parentTokens,
-  model: config.embeddings.model,
-  dimensions: config.embeddings.dimensions,
-}
 t.beforeEach(() => {
   settled.length = 0
   pauses.length = 0
@@ -54,7 +49,8 @@ const everything = async () => {
     records.map(({ value }) => services.codec.decode('pages.processed', value!) as Promise<PageProcessed>),
   )
 }
-const stored = async (t: Test) => t.strictSame(await storedRows(db), expectedRows(await everything(), chunkerConfig))
+const stored = async (t: Test) =>
+  t.strictSame(await storedRows(db), expectedRows(await everything(), world.chunkerConfig))
 
 t.test('while Postgres is away the chunker’s partition stays paused and the processor goes on', async (t) => {
   await world.produce('pages.processed', [processedPage(acme, 'before')])

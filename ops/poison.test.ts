@@ -4,7 +4,8 @@ import { MAX_PAGE_BYTES } from '../schemas/topics.ts'
 import { createLogger } from './logger.ts'
 import { startPipeline } from './pipeline.ts'
 import { createServices } from './services.ts'
-import { crawledPage, createWorld, processedPage } from './testing/world.ts'
+import { crawledPage, processedPage } from './testing/events.ts'
+import { createWorld } from './testing/world.ts'
 
 t.setTimeout(240_000)
 const world = await createWorld({ partitions: 1 })

@@ -1,8 +1,7 @@
 /** Where a consumer group stands in its partitions, and what the log holds. */
 import type { Kafka } from 'kafkajs'
-import type { OffsetPositions } from '../../streams/runtime/assignments.ts'
 import { partitionKey } from '../../streams/runtime/ports.ts'
-import type { PositionReader, TopicPartition } from '../../streams/runtime/ports.ts'
+import type { OffsetPositions, PositionReader, TopicPartition } from '../../streams/runtime/ports.ts'
 import { fetchBounds } from './bounds.ts'
 
 /** Reads only: `fetchOffsets` with `resolveOffsets` would WRITE the resolved ones. */

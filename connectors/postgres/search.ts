@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import { classifyPostgres } from './errors.ts'
 import { fuse } from './fusion.ts'
-import type { RankedChild } from './fusion.ts'
+import type { Candidate } from './fusion.ts'
 import { searchConfigs } from './search-config.ts'
 
 export interface SearchHit {
@@ -16,72 +16,143 @@ export interface SearchHit {
   readonly content: string
 }
 
-/** Children fetched from each half before they are fused. */
-const CANDIDATES = 60
+export interface Question {
+  readonly tenantId: string
+  readonly question: string
+  /** The question's embedding in pgvector's text form. */
+  readonly vector: string
+}
 
-/** @param vector the question's embedding in pgvector's text form. */
-export async function searchKnowledge(
-  db: Knex,
-  { tenantId, question, vector, k }: { tenantId: string; question: string; vector: string; k: number },
-): Promise<SearchHit[]> {
+/** Children fetched from each half before they are fused. */
+const CANDIDATES = 100
+/** Matches that are weighed; words so common that more rows hold them tell little, and the time stays bounded. */
+const MAX_MATCHES = 20_000
+/** A question's beginning says what is asked; beyond it a pasted page would only cost. UTF-16 units and terms. */
+const MAX_QUESTION = 2_000
+const MAX_TERMS = 48
+
+export async function searchKnowledge(db: Knex, asked: Question & { readonly k: number }): Promise<SearchHit[]> {
+  return asReader(db, asked.tenantId, async (trx) => {
+    const hits = fuse(await findCandidates(trx, asked), asked.k)
+    const passages = await fetchPassages(
+      trx,
+      hits.map(({ id }) => id),
+    )
+    return hits.flatMap(({ id, score }, index) => {
+      const passage = passages.get(id)
+      return passage ? [{ rank: index + 1, score: Math.round(score * 1e4) / 1e4, ...passage }] : []
+    })
+  })
+}
+
+/** Runs `work` as the role that sees this tenant's rows only. @throws what `classifyPostgres` makes of its errors. */
+export async function asReader<T>(db: Knex, tenantId: string, work: (trx: Knex) => Promise<T>): Promise<T> {
   try {
     return await db.transaction(async (trx) => {
       await trx.raw('set local role sluice_reader')
       // Transaction-local: a session-wide setting would leak to the next user of the pooled connection.
       await trx.raw(
-        `select set_config('sluice.tenant_id', ?, true), set_config('hnsw.iterative_scan', 'strict_order', true)`,
-        [tenantId],
+        `select set_config('sluice.tenant_id', ?, true), set_config('hnsw.iterative_scan', 'strict_order', true),
+                set_config('hnsw.ef_search', ?, true)`,
+        [tenantId, String(CANDIDATES)],
       )
-      const fused = fuse(await byVector(trx, vector), await byText(trx, question), k)
-      const passages = await fetchPassages(
-        trx,
-        fused.map(({ id }) => id),
-      )
-      return fused.flatMap(({ id, score }, index) => {
-        const passage = passages.get(id)
-        return passage ? [{ rank: index + 1, score: Math.round(score * 1e4) / 1e4, ...passage }] : []
-      })
+      return work(trx)
     })
   } catch (error) {
     throw classifyPostgres(error)
   }
 }
 
-interface ChildRow {
-  id: string
-  parent_key: string
-  score: number
+/** The best children of either half, each with the scores of both. */
+export async function findCandidates(trx: Knex, { question, vector }: Question): Promise<Candidate[]> {
+  const near = await nearest(trx, vector)
+  const { rows } = await trx.raw(TEXT_AND_VECTOR, {
+    configs: [...searchConfigs],
+    // Postgres' text holds no NUL.
+    question: question.slice(0, MAX_QUESTION).replaceAll('\0', ' '),
+    maxTerms: MAX_TERMS,
+    maxMatches: MAX_MATCHES,
+    candidates: CANDIDATES,
+    near,
+    vector,
+  })
+  return rows as Candidate[]
 }
-const toRanked = (rows: ChildRow[]): RankedChild[] =>
-  rows.map(({ id, parent_key, score }) => ({ id, parentKey: parent_key, score: Number(score) }))
 
-async function byVector(trx: Knex, vector: string): Promise<RankedChild[]> {
-  const { rows } = await trx.raw(
-    `select id, coalesce(parent_id, id) as parent_key, 1 - (embedding <=> ?::halfvec) as score
-     from tenant_knowledge where embedding is not null
-     order by embedding <=> ?::halfvec limit ?`,
-    [vector, vector, CANDIDATES],
-  )
-  return toRanked(rows as ChildRow[])
+/** Where the index gives up (`hnsw.max_scan_tuples`) before it meets enough rows of a small tenant, all are compared. */
+async function nearest(trx: Knex, vector: string): Promise<string[]> {
+  const ids = async (distance: string) => {
+    const { rows } = await trx.raw<{ rows: { id: string }[] }>(
+      `select id from tenant_knowledge where embedding is not null order by ${distance} limit ?`,
+      [vector, CANDIDATES],
+    )
+    return rows.map(({ id }) => id)
+  }
+  const found = await ids('embedding <=> ?::halfvec')
+  return found.length < CANDIDATES ? ids('(embedding <=> ?::halfvec) + 0') : found
 }
 
 /**
- * Any of the question's words, not all of them: a question holds words that its answer does not. A tenant's pages may be
- * in several languages, each stemmed in its own way, so the question is stemmed in all of them.
+ * Any of the question's words, not all of them: a question holds words that its answer does not. What tells the words
+ * apart is how rare they are among this tenant's children (inverse document frequency). A tenant's pages may be in
+ * several languages, each stemmed in its own way, so the question is stemmed in all of them, and each page is asked for
+ * the stems of its own. Neighbours in the question that are neighbours in the page count as one more, rare, term.
+ *
+ * Lexemes are quoted as tsquery wants it, whatever they hold: quotes and backslashes doubled.
  */
-async function byText(trx: Knex, question: string): Promise<RankedChild[]> {
-  const { rows } = await trx.raw(
-    `with query as (
-       select string_agg(distinct quote_literal(lexeme), ' | ')::tsquery as q
-       from unnest(?::text[]) as c (config), unnest(to_tsvector(c.config::regconfig, ?))
-     )
-     select id, coalesce(parent_id, id) as parent_key, ts_rank(search_vector, q, 1) as score
-     from tenant_knowledge, query where embedding is not null and search_vector @@ q
-     order by 3 desc, id limit ?`,
-    [[...searchConfigs], question, CANDIDATES],
+const TEXT_AND_VECTOR = `
+  with word as materialized (
+    select c.config::regconfig as config, w.lexeme, least(w.positions[1], 16383) as place,
+           ('''' || replace(replace(w.lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery as q
+    from unnest(:configs::text[]) as c (config), unnest(to_tsvector(c.config::regconfig, :question)) as w
+    where w.positions[1] <= :maxTerms
+  ), term as materialized (
+    select row_number() over () as n, t.* from (
+      select config, q, 1.0 as share from word
+      union all
+      select a.config, tsquery_phrase(a.q, b.q, b.place - a.place), 0.3
+      from word a join word b on b.config = a.config and b.place - a.place between 1 and 2
+    ) t
+  ), match as materialized (
+    -- Concatenation unpacks the stored tsvector once, not once a term.
+    select m.id, coalesce(m.parent_id, m.id) as parent, coalesce(m.source_id, m.id) as source, m.search_config, m.search_vector || ''::tsvector as v
+    from sluice_text_matches((select string_agg(distinct q::text, ' | ')::tsquery from word), :maxMatches) m
+  ), found as materialized (
+    select m.id, m.parent, m.source, t.n, ts_rank('{0.6, 0.6, 1, 1}', m.v, t.q) as frequency
+    from match m join term t on t.config = m.search_config and m.v @@ t.q
+  ), weighed as materialized (
+    select t.*, t.share * ln(1 + (total.n - coalesce(f.n, 0) + 0.5) / (coalesce(f.n, 0) + 0.5)) as weight
+    from term t left join (select n as term, count(*) as n from found group by 1) f on f.term = t.n,
+      (select greatest((select coalesce(sum(chunk_count), 0) from sources), (select count(*) from match)) as n) total
+  ), scored as materialized (
+    select f.id, sum(w.weight * f.frequency) as score from found f join weighed w using (n) group by f.id
+  ), passage as materialized (
+    select parent, sum(w.weight * f.frequency) as score
+    from (select parent, n, max(frequency) as frequency from found group by 1, 2) f join weighed w using (n) group by 1
+  ), page as materialized (
+    select source, sum(w.weight * f.frequency) as score
+    from (select source, n, max(frequency) as frequency from found group by 1, 2) f join weighed w using (n) group by 1
+  ), chosen as (
+    select id from (select id from scored order by score desc, id limit :candidates) best
+    union
+    select unnest(:near::uuid[])
+  ), asked as (
+    select config, sum(weight) filter (where share = 1) as weight from weighed group by config
   )
-  return toRanked(rows as ChildRow[])
-}
+  select k.id, coalesce(k.parent_id, k.id) as "parentKey", 1 - (k.embedding <=> :vector::halfvec) as similarity,
+         coalesce(s.score / a.weight, 0)::float as text,
+         coalesce(pp.score / a.weight, 0)::float as passage, coalesce(pg.score / a.weight, 0)::float as page_text,
+         coalesce((
+           select sum(w.weight) from weighed w
+           where w.config = k.search_config and to_tsvector(k.search_config, p.title) @@ w.q
+         ) / a.weight, 0)::float as title
+  from chosen c
+  join tenant_knowledge k on k.id = c.id
+  left join sources p on p.tenant_id = k.tenant_id and p.id = k.source_id
+  left join scored s on s.id = k.id
+  left join passage pp on pp.parent = coalesce(k.parent_id, k.id)
+  left join page pg on pg.source = coalesce(k.source_id, k.id)
+  left join asked a on a.config = k.search_config`
 
 type Passage = Omit<SearchHit, 'rank' | 'score'>
 

@@ -2,18 +2,16 @@
  * Real parts for one test file: topics of its own (by prefix) on a real broker and registry, a database of its own, an
  * embeddings server whose log can be read, and stages as processes of their own that can be killed.
  */
-import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
-import type { PageCrawled, PageProcessed } from '../../schemas/generated/types.ts'
 import type { TopicName } from '../../schemas/topics.ts'
-import { sourceId } from '../../streams/source-id.ts'
 import type { StageName } from '../../streams/topology.ts'
 import { readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
 import { startEmbeddingsServer } from '../embedded/embeddings-server.ts'
 import { startStack } from '../embedded/stack.ts'
 import { withEndpoints } from '../endpoints.ts'
@@ -22,13 +20,11 @@ import { createLogger } from '../logger.ts'
 import { createServices } from '../services.ts'
 import type { Services } from '../services.ts'
 import { TEST_DIMENSIONS, createTestDatabase } from './database.ts'
-import type { TestDatabase } from './database.ts'
 import { testEnvironment } from './environment.ts'
 import { eventually } from './eventually.ts'
+import { end, spawnStages } from './stage-process.ts'
 
 export type World = Awaited<ReturnType<typeof createWorld>>
-
-const cli = join(import.meta.dirname, '..', 'bin', 'sluice.mjs')
 
 export async function createWorld({
   partitions = 3,
@@ -68,6 +64,8 @@ export async function createWorld({
   cleanups.push(() => Promise.all([...children].map((child) => end(child, 'SIGKILL'))))
 
   return {
+    /** What the checker works the expected rows out with. */
+    chunkerConfig: { ...sizesOf(config), model: config.embeddings.model, dimensions },
     ...{ config, services, admin, database, embeddings, prefix, variables },
     db: database.db,
     /** One tenant on each partition, in the order of the partitions. */
@@ -87,6 +85,8 @@ export async function createWorld({
   }
 }
 
+const sizesOf = ({ chunker: { childTokens, parentTokens } }: Config) => ({ childTokens, parentTokens })
+
 function tenantPerPartition(partitions: number): string[] {
   const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({
     partitionId,
@@ -105,8 +105,10 @@ async function sharedBroker(cleanups: (() => Promise<unknown>)[]) {
   if (testEnvironment.brokers && testEnvironment.registryUrl)
     return { brokers: testEnvironment.brokers, registryUrl: testEnvironment.registryUrl }
   const config = readConfig()
+  const dataDir = join(config.dataDir, `test-${process.pid}`)
+  cleanups.push(() => rm(dataDir, { recursive: true, force: true }))
   const stack = await startStack({
-    dataDir: join(config.dataDir, `test-${process.pid}`),
+    dataDir,
     libDir: config.libDir,
     parts: ['kafka', 'registry'],
     onProgress: () => {},
@@ -128,43 +130,6 @@ async function produce(
       value: encoded[index]!,
     })),
   )
-}
-
-async function spawnStages(names: readonly StageName[], env: Record<string, string>, children: Set<ChildProcess>) {
-  const child = spawn(process.execPath, [cli, 'run', ...names], {
-    env: { PATH: process.env['PATH'], ...env, LOG_LEVEL: 'info' },
-    stdio: ['ignore', 'inherit', 'pipe'],
-  })
-  children.add(child)
-  let log = ''
-  const running = Promise.withResolvers<void>()
-  child.stderr.on('data', (data: Buffer) => {
-    log += data.toString()
-    if (testEnvironment.logLevel !== 'silent') process.stderr.write(data)
-    if (log.includes('"msg":"running"')) running.resolve()
-  })
-  void once(child, 'exit').then(([code, signal]) => {
-    children.delete(child)
-    running.reject(
-      new Error(`stages ${names.join(',')} ended (${code ?? signal}) before they ran:\n${log.slice(-2_000)}`),
-    )
-  })
-  await running.promise
-  return {
-    pid: child.pid!,
-    log: () => log,
-    signal: (signal: NodeJS.Signals) => void child.kill(signal),
-    /** @returns exit code, or null after a signal. */
-    end: (signal: NodeJS.Signals) => end(child, signal),
-  }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  await exited
-  return child.exitCode
 }
 
 /** All that was produced for the stage is settled and committed. */
@@ -209,52 +174,3 @@ async function readTopic({ kafka }: Services, topic: string) {
   await consumer.disconnect()
   return records
 }
-
-/** A page event as an upstream service sends it. */
-export function crawledPage(
-  tenant: string,
-  path: string,
-  given: Partial<PageCrawled> = {},
-): Partial<PageCrawled> & { tenant_id: string } {
-  const words = given.body ? '' : `The pump ${path} of ${tenant} moves water uphill. `.repeat(30)
-  const html = `<html lang="en"><head><title>Pump ${path}</title></head><body><article><h1>Pump ${path}</h1><p>${words}</p></article></body></html>`
-  return {
-    tenant_id: tenant,
-    url: `https://${tenant}.example/${path}`,
-    body: Buffer.from(html),
-    content_type: 'text/html; charset=utf-8',
-    version: 1n,
-    ...given,
-  }
-}
-
-/** What the processor makes of a page, with as many paragraphs as asked for. */
-export function processedPage(
-  tenant: string,
-  path: string,
-  given: Partial<PageProcessed> & { paragraphs?: number } = {},
-) {
-  const { paragraphs = 3, ...fields } = given
-  const url = `https://${tenant}.example/${path}`
-  const version = fields.version ?? 1n
-  return {
-    tenant_id: tenant,
-    source_id: sourceId(tenant, url),
-    url,
-    canonical_url: url,
-    status: 'FETCHED',
-    version,
-    title: `Pump ${path}`,
-    language: 'en',
-    content_hash: `${path}-${version}-${paragraphs}`,
-    blocks: Array.from({ length: paragraphs }, (_, index) => ({
-      kind: 'PARAGRAPH',
-      text: `Paragraph ${index} of ${path} at version ${version}: ${'the pump moves water uphill without a sound. '.repeat(14)}`,
-      level: 0,
-      lang: '',
-    })),
-    ...fields,
-  }
-}
-
-export type { TestDatabase }

@@ -2,10 +2,9 @@ import t from 'tap'
 import { createFakeClock } from '../../ops/testing/fake-clock.ts'
 import { fakeConsumer, fakeLogger, partition } from '../../ops/testing/runtime-fakes.ts'
 import { createAssignments } from './assignments.ts'
-import type { OffsetPositions } from './assignments.ts'
 import { createPauseScheduler } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
-import type { Claim, TopicPartition } from './ports.ts'
+import type { Claim, OffsetPositions, TopicPartition } from './ports.ts'
 
 const RETRY_MS = 1_000
 const [p0, p1] = [partition(0), partition(1)]

@@ -5,9 +5,8 @@
 import { errorMessage } from '../errors.ts'
 import type { PauseScheduler } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
-import type { Claim, Clock, Logger, TopicPartition } from './ports.ts'
+import type { Claim, Clock, Logger, OffsetPositions, TopicPartition } from './ports.ts'
 import { decideStart } from './start-position.ts'
-import type { Positions } from './start-position.ts'
 import { createWatermark } from './watermark.ts'
 import type { Watermark } from './watermark.ts'
 
@@ -25,8 +24,6 @@ export interface Assignment {
   /** A dependency is being tried again through this partition: one record at a time until one succeeds. */
   probing: boolean
 }
-
-export type OffsetPositions = Omit<Positions, 'ledger'>
 
 interface Dependencies {
   readonly scheduler: PauseScheduler

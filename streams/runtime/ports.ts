@@ -1,5 +1,5 @@
 /** What the runtime needs of the world: small ports, so that everything but kafkajs itself can be faked in a test. */
-import type { OffsetPositions } from './assignments.ts'
+import type { Positions } from './start-position.ts'
 import type { FrontierAdmission, PageWrite, WriteResult } from '../writes.ts'
 
 export type { WriteResult }
@@ -73,6 +73,8 @@ export interface Store {
     ledger: readonly LedgerPosition[],
   ) => Promise<WriteResult[]>
 }
+
+export type OffsetPositions = Omit<Positions, 'ledger'>
 
 /** What Kafka says of positions. */
 export interface PositionReader {
