@@ -135,16 +135,14 @@ export type Config = ReturnType<typeof derive>
 /** Reads and validates the environment. @throws UserError naming every problem at once. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const problems: string[] = []
-  const parsed = environment.safeParse(withSecretFiles(env, problems))
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) problems.push(`${issue.path.join('.')}: ${issue.message}`)
-  } else {
-    const { KAFKA_SASL_MECHANISM, KAFKA_USERNAME, KAFKA_PASSWORD, ADMIN_HOST, ADMIN_TOKEN } = parsed.data
-    if (KAFKA_SASL_MECHANISM && !(KAFKA_USERNAME && KAFKA_PASSWORD))
-      problems.push('KAFKA_SASL_MECHANISM: needs KAFKA_USERNAME and KAFKA_PASSWORD too')
-    if (ADMIN_HOST && !isLoopback(ADMIN_HOST) && !ADMIN_TOKEN)
-      problems.push('ADMIN_HOST: an address beyond loopback needs ADMIN_TOKEN')
-  }
+  const values = withSecretFiles(env, problems)
+  const parsed = environment.safeParse(values)
+  for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')}: ${issue.message}`)
+  const { KAFKA_SASL_MECHANISM, KAFKA_USERNAME, KAFKA_PASSWORD, ADMIN_HOST, ADMIN_TOKEN } = values
+  if (KAFKA_SASL_MECHANISM && !(KAFKA_USERNAME && KAFKA_PASSWORD))
+    problems.push('KAFKA_SASL_MECHANISM: needs KAFKA_USERNAME and KAFKA_PASSWORD too')
+  if (ADMIN_HOST && !isLoopback(ADMIN_HOST) && !ADMIN_TOKEN)
+    problems.push('ADMIN_HOST: an address beyond loopback needs ADMIN_TOKEN')
   if (problems.length > 0 || !parsed.success)
     throw new UserError(`the environment has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`, '', 2)
   return derive(parsed.data)

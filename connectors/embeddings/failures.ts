@@ -12,11 +12,13 @@ export function classifyFailure(error: unknown, nowMs: number): Failure {
   if (error instanceof DependencyUnavailable) return { kind: 'unavailable', error, throttled: false }
   if (error instanceof APIConnectionTimeoutError) return unavailable('the request timed out', error)
   if (error instanceof APIUserAbortError) return unavailable('the connector was closed', error)
-  if (error instanceof APIConnectionError)
-    return unavailable(errorMessage(error.cause instanceof Error ? error.cause : error), error)
+  if (error instanceof APIConnectionError) return unavailable(errorMessage(rootOf(error)), error)
   if (!(error instanceof APIError) || error.status === undefined) return unavailable(errorMessage(error), error)
   return classifyAnswer(error as APIError<number, Headers, object>, nowMs)
 }
+
+/** "fetch failed" and the like say nothing; the socket's own error, two causes down, does. */
+const rootOf = (error: Error): Error => (error.cause instanceof Error ? rootOf(error.cause) : error)
 
 function classifyAnswer(error: APIError<number, Headers, object>, nowMs: number): Failure {
   if (isAboutTheInput(error)) return { kind: 'rejected', message: error.message }

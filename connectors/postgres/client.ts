@@ -11,6 +11,8 @@ export interface PostgresSettings {
   readonly idleInTransactionTimeoutMs: number
 }
 
+const silent = () => {}
+
 /** @param dimensions of the embedding column, for the migrations. */
 export function createPostgres(settings: PostgresSettings, dimensions: number): Knex {
   return knex({
@@ -30,5 +32,7 @@ export function createPostgres(settings: PostgresSettings, dimensions: number): 
     // min 0: an idle stage holds no connection, and a dead one is not kept.
     pool: { min: 0, max: settings.poolMax, idleTimeoutMillis: 30_000 },
     userParams: { dimensions },
+    // knex prints failures to the console, bindings and stacks included; the rejected promise carries them already.
+    log: { warn: silent, error: silent, debug: silent, deprecate: silent },
   } as Knex.Config) // its type lacks userParams, which knex documents
 }

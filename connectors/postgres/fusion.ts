@@ -18,6 +18,7 @@ export interface FusedHit {
 export function fuse(candidates: readonly Candidate[], k: number): FusedHit[] {
   const parents = new Map<string, FusedHit>()
   const s = candidates.map((c) => ({ ...c, score: c.similarity + c.text + c.title }))
-  for (const child of s.sort((a, b) => b.score - a.score)) if (!parents.has(child.parentKey)) parents.set(child.parentKey, child)
+  for (const child of s.sort((a, b) => b.score - a.score))
+    if (!parents.has(child.parentKey)) parents.set(child.parentKey, child)
   return [...parents.values()].slice(0, k)
 }

@@ -49,7 +49,11 @@ export function searchConfig(language: string, text = ''): string {
 }
 
 function configOfText(text: string): string {
-  const words = text.slice(0, SAMPLE).toLowerCase().match(/[\p{L}\p{M}]+/gu) ?? []
+  const words =
+    text
+      .slice(0, SAMPLE)
+      .toLowerCase()
+      .match(/[\p{L}\p{M}]+/gu) ?? []
   const ranked = tellers
     .map(([config, telling]) => ({ config, hits: words.filter((word) => telling.has(word)).length }))
     .sort((a, b) => b.hits - a.hits)

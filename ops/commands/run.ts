@@ -30,7 +30,7 @@ export function run(names: readonly StageName[]): Promise<never> {
       })
       const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics })
       life.defer('admin port', admin.close)
-      logger.info({ stages: names, adminPort: admin.port }, 'running')
+      logger.info({ adminPort: admin.port }, 'running')
       await life.stopped
     },
     { codeOnSignal: 0 },
