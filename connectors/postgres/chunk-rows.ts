@@ -11,9 +11,10 @@ export async function replaceRows(
   writes: readonly PageWrite[],
 ): Promise<Map<PageWrite, WriteResult>> {
   if (writes.length === 0) return new Map()
-  const rows = writes.flatMap((write) => write.rows.map((row) => knowledgeRow(trx, write, row)))
+  const configs = writes.map(searchConfigOf)
+  const rows = writes.flatMap((write, page) => write.rows.map((row) => knowledgeRow(trx, write, row, configs[page]!)))
   const deleted = await deleteOthers(trx, writes, rows)
-  await stampKept(trx, writes)
+  await stampKept(trx, writes, configs)
   const inserted = await insertRows(trx, rows)
   for (const write of writes) await updateSource(trx, write)
   return new Map(
@@ -34,7 +35,11 @@ export async function replaceRows(
   )
 }
 
-function knowledgeRow(trx: Knex.Transaction, write: PageWrite, row: ChunkRow) {
+/** The page's declared language, or what its words say: without a stemmer "pumps" does not find "pump". */
+const searchConfigOf = (write: PageWrite): string =>
+  searchConfig(write.language, write.rows.map(({ content }) => content).join(' '))
+
+function knowledgeRow(trx: Knex.Transaction, write: PageWrite, row: ChunkRow, config: string) {
   const id = (index: number) => chunkId(write.tenantId, write.sourceId, write.chunkType, index)
   return {
     id: id(row.chunkIndex),
@@ -52,7 +57,7 @@ function knowledgeRow(trx: Knex.Transaction, write: PageWrite, row: ChunkRow) {
     chunker_version: write.chunkerVersion,
     source_version: String(write.version),
     metadata: JSON.stringify({ title: write.title, url: write.url }),
-    search_config: trx.raw('?::regconfig', [searchConfig(write.language)]),
+    search_config: trx.raw('?::regconfig', [config]),
   }
 }
 type KnowledgeRow = ReturnType<typeof knowledgeRow>
@@ -82,18 +87,24 @@ async function deleteOthers(trx: Knex.Transaction, writes: readonly PageWrite[],
   return countByPage(gone as { tenant_id: string; source_id: string }[])
 }
 
-/** Every row of a page carries its page's version; no indexed column changes, so the vector indexes are not touched. */
-async function stampKept(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<void> {
+/** Every row of a page carries its page's version and stemmer; where the latter stays, no indexed column changes. */
+async function stampKept(
+  trx: Knex.Transaction,
+  writes: readonly PageWrite[],
+  configs: readonly string[],
+): Promise<void> {
   await trx.raw(
-    `update tenant_knowledge k set source_version = page.version, chunker_version = page.chunker_version, metadata = page.metadata
-     from unnest(?::text[], ?::uuid[], ?::bigint[], ?::int[], ?::jsonb[])
-       as page (tenant_id, source_id, version, chunker_version, metadata)
+    `update tenant_knowledge k set source_version = page.version, chunker_version = page.chunker_version,
+       metadata = page.metadata, search_config = page.search_config::regconfig
+     from unnest(?::text[], ?::uuid[], ?::bigint[], ?::int[], ?::jsonb[], ?::text[])
+       as page (tenant_id, source_id, version, chunker_version, metadata, search_config)
      where k.tenant_id = page.tenant_id and k.source_id = page.source_id`,
     [
       ...pageArrays(writes),
       writes.map(({ version }) => String(version)),
       writes.map(({ chunkerVersion }) => chunkerVersion),
       writes.map(({ title, url }) => JSON.stringify({ title, url })),
+      [...configs],
     ],
   )
 }

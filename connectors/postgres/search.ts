@@ -25,8 +25,16 @@ export interface Question {
 
 /** Children fetched from each half before they are fused. */
 const CANDIDATES = 100
-/** Matches that are weighed; words so common that more rows hold them tell little, and the time stays bounded. */
+/**
+ * Matches that are weighed. Beyond it the rest is left out unseen, so that a question of common words to a tenant of
+ * millions of rows has a bounded cost; the vectors still see all of them.
+ */
 const MAX_MATCHES = 20_000
+/**
+ * What a child's passage and its page hold of the question counts this much beside what it holds itself. On twenty
+ * questions to a manual of 1,169 pages the text half's MRR rose from 0.53 to 0.66 with it; 0.3 did as well.
+ */
+const NEIGHBOURS = 0.5
 /** A question's beginning says what is asked; beyond it a pasted page would only cost. UTF-16 units and terms. */
 const MAX_QUESTION = 2_000
 const MAX_TERMS = 48
@@ -73,6 +81,7 @@ export async function findCandidates(trx: Knex, { question, vector }: Question):
     maxTerms: MAX_TERMS,
     maxMatches: MAX_MATCHES,
     candidates: CANDIDATES,
+    neighbours: NEIGHBOURS,
     near,
     vector,
   })
@@ -115,7 +124,8 @@ const TEXT_AND_VECTOR = `
     ) t
   ), match as materialized (
     -- Concatenation unpacks the stored tsvector once, not once a term.
-    select m.id, coalesce(m.parent_id, m.id) as parent, coalesce(m.source_id, m.id) as source, m.search_config, m.search_vector || ''::tsvector as v
+    select m.id, coalesce(m.parent_id, m.id) as parent, coalesce(m.source_id, m.id) as source,
+           m.search_config, m.search_vector || ''::tsvector as v
     from sluice_text_matches((select string_agg(distinct q::text, ' | ')::tsquery from word), :maxMatches) m
   ), found as materialized (
     select m.id, m.parent, m.source, t.n, ts_rank('{0.6, 0.6, 1, 1}', m.v, t.q) as frequency
@@ -124,14 +134,19 @@ const TEXT_AND_VECTOR = `
     select t.*, t.share * ln(1 + (total.n - coalesce(f.n, 0) + 0.5) / (coalesce(f.n, 0) + 0.5)) as weight
     from term t left join (select n as term, count(*) as n from found group by 1) f on f.term = t.n,
       (select greatest((select coalesce(sum(chunk_count), 0) from sources), (select count(*) from match)) as n) total
+  ), worth as materialized (
+    select f.id, f.parent, f.source, f.n, w.weight * f.frequency as worth from found f join weighed w using (n)
+  ), passage as (
+    select parent, sum(worth) as worth
+    from (select parent, max(worth) as worth from worth group by parent, n) best group by parent
+  ), page as (
+    select source, sum(worth) as worth
+    from (select source, max(worth) as worth from worth group by source, n) best group by source
   ), scored as materialized (
-    select f.id, sum(w.weight * f.frequency) as score from found f join weighed w using (n) group by f.id
-  ), passage as materialized (
-    select parent, sum(w.weight * f.frequency) as score
-    from (select parent, n, max(frequency) as frequency from found group by 1, 2) f join weighed w using (n) group by 1
-  ), page as materialized (
-    select source, sum(w.weight * f.frequency) as score
-    from (select source, n, max(frequency) as frequency from found group by 1, 2) f join weighed w using (n) group by 1
+    select child.id,
+           (child.worth + :neighbours::float * (passage.worth + page.worth)) / (1 + 2 * :neighbours::float) as score
+    from (select id, parent, source, sum(worth) as worth from worth group by id, parent, source) child
+    join passage using (parent) join page using (source)
   ), chosen as (
     select id from (select id from scored order by score desc, id limit :candidates) best
     union
@@ -139,9 +154,9 @@ const TEXT_AND_VECTOR = `
   ), asked as (
     select config, sum(weight) filter (where share = 1) as weight from weighed group by config
   )
-  select k.id, coalesce(k.parent_id, k.id) as "parentKey", 1 - (k.embedding <=> :vector::halfvec) as similarity,
+  select k.id, coalesce(k.parent_id, k.id) as "parentKey", k.embedding_model as model,
+         1 - (k.embedding <=> :vector::halfvec) as similarity,
          coalesce(s.score / a.weight, 0)::float as text,
-         coalesce(pp.score / a.weight, 0)::float as passage, coalesce(pg.score / a.weight, 0)::float as page_text,
          coalesce((
            select sum(w.weight) from weighed w
            where w.config = k.search_config and to_tsvector(k.search_config, p.title) @@ w.q
@@ -150,8 +165,6 @@ const TEXT_AND_VECTOR = `
   join tenant_knowledge k on k.id = c.id
   left join sources p on p.tenant_id = k.tenant_id and p.id = k.source_id
   left join scored s on s.id = k.id
-  left join passage pp on pp.parent = coalesce(k.parent_id, k.id)
-  left join page pg on pg.source = coalesce(k.source_id, k.id)
   left join asked a on a.config = k.search_config`
 
 type Passage = Omit<SearchHit, 'rank' | 'score'>
