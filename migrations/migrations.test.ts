@@ -40,6 +40,13 @@ t.test('up, down to nothing, and up again', async (t) => {
   t.equal(await uniqueIndexProblem(db), null)
 })
 
+t.test('a migration that was killed does not lock out the next one', async (t) => {
+  await withoutIndex()
+  await db('sluice_migrations_lock').update({ is_locked: 1 })
+  await migrateUp(db)
+  t.strictSame((await migrationStatus(db)).pending, [])
+})
+
 t.test('the unique index comes to a table with duplicates: the newest of each stays', async (t) => {
   await withoutIndex()
   await db('tenant_knowledge').insert([

@@ -76,7 +76,7 @@ export const defaults = {
     pollMs: 500,
     /** Waits before a failed fetch's attempts 2, 3, 4. */
     retryDelaysMs: [2_000, 15_000, 120_000] as readonly number[],
-    userAgent: 'sluice/0.1 (+https://github.com/sluice/sluice)',
+    userAgent: 'sluice/0.1',
   },
 } as const
 
@@ -108,6 +108,7 @@ const environment = z.object({
   EMBEDDING_MAX_IN_FLIGHT: positive.optional(),
   PAGES_PER_SECOND: z.coerce.number().positive().optional(),
   DATABASE_MAX_IN_FLIGHT: positive.optional(),
+  CRAWL_CONTACT_URL: z.url({ protocol: /^https?$/ }).optional(),
   CRAWL_ALLOW_HOSTS: z
     .string()
     .transform((text) =>
@@ -213,7 +214,12 @@ function derive(env: Environment) {
       tokensPerMinute: env.EMBEDDING_TOKENS_PER_MINUTE,
     },
     pagesPerSecond: env.PAGES_PER_SECOND,
-    crawler: { ...defaults.crawler, allowHosts: env.CRAWL_ALLOW_HOSTS ?? [] },
+    crawler: {
+      ...defaults.crawler,
+      /** Site owners look for whom to write to (RFC 9309 2.2.1). */
+      userAgent: defaults.crawler.userAgent + (env.CRAWL_CONTACT_URL ? ` (+${env.CRAWL_CONTACT_URL})` : ''),
+      allowHosts: env.CRAWL_ALLOW_HOSTS ?? [],
+    },
     admin: { host: env.ADMIN_HOST ?? '127.0.0.1', port: env.ADMIN_PORT ?? 0, token: env.ADMIN_TOKEN },
   }
 }

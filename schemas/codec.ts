@@ -55,7 +55,7 @@ export function createCodec(settings: RegistrySettings, now: () => number = Date
       return id
     } catch (error) {
       const status = (error as { status?: number }).status
-      if (status === 409 || status === 422)
+      if (status === 409 || status === 422 || !isAway(error))
         throw new StageError('incompatible_schema', `${subject}: ${errorMessage(error)}`, { cause: error })
       throw unavailable(error)
     }
@@ -71,7 +71,10 @@ export function createCodec(settings: RegistrySettings, now: () => number = Date
     try {
       return (await registry.getSchema(id)) as Type
     } catch (error) {
-      if ((error as { status?: number }).status !== 404) throw unavailable(error)
+      const { status } = error as { status?: number }
+      if (isAway(error)) throw unavailable(error)
+      // Another team's kind of schema, or one that this side cannot parse: the record's fault, not the registry's.
+      if (status !== 404) throw new StageError('schema_mismatch', `schema ${id} cannot be used: ${errorMessage(error)}`)
       if (unknownUntil.size > 10_000) unknownUntil.clear()
       unknownUntil.set(id, now() + UNKNOWN_ID_TTL_MS)
       throw unknownId(id)
@@ -120,5 +123,12 @@ export function createCodec(settings: RegistrySettings, now: () => number = Date
 }
 
 const unknownId = (id: number) => new StageError('unknown_schema_id', `the schema registry knows no schema ${id}`)
+/** The client reports a refused connection as status 400, so its message counts too. */
+function isAway(error: unknown): boolean {
+  const { status } = error as { status?: number }
+  if (status !== undefined && (status >= 500 || [401, 403, 408, 429].includes(status))) return true
+  return /\bE[A-Z_]{3,}\b|socket hang up|timeout|certificate/i.test(errorMessage(error))
+}
+
 const unavailable = (error: unknown) =>
   new DependencyUnavailable('registry', `schema registry: ${errorMessage(error)}`, { cause: error })

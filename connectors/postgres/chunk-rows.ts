@@ -5,6 +5,14 @@ import { chunkId } from './chunk-id.ts'
 import { searchConfig } from './search-config.ts'
 import { keyOf, pageKey, updateSource } from './source-rows.ts'
 
+/** A statement carries at most 65,535 parameters, and a row takes 16: a page of 4,096 rows would not fit. */
+const ROWS_PER_INSERT = 1_000
+
+interface PageKey {
+  tenant_id: string
+  source_id: string
+}
+
 /** Deletes what is not of the new sets, inserts what is missing, and stamps what stays with the new version. */
 export async function replaceRows(
   trx: Knex.Transaction,
@@ -67,11 +75,12 @@ async function deleteOthers(trx: Knex.Transaction, writes: readonly PageWrite[],
     `delete from tenant_knowledge k
      using unnest(?::text[], ?::uuid[]) as page (tenant_id, source_id)
      where k.tenant_id = page.tenant_id and k.source_id = page.source_id and not exists (
-       select from unnest(?::text[], ?::uuid[], ?::text[], ?::int[], ?::text[], ?::uuid[], ?::text[])
-         as n (tenant_id, source_id, chunk_type, chunk_index, content_hash, parent_id, embedding_model)
+       select from unnest(?::text[], ?::uuid[], ?::text[], ?::int[], ?::text[], ?::uuid[], ?::text[], ?::text[], ?::text[])
+         as n (tenant_id, source_id, chunk_type, chunk_index, content_hash, parent_id, embedding_model, content, headings)
        where n.tenant_id = k.tenant_id and n.source_id = k.source_id and n.chunk_type = k.chunk_type
          and n.chunk_index = k.chunk_index and n.content_hash = k.content_hash
-         and n.parent_id is not distinct from k.parent_id and n.embedding_model = k.embedding_model)
+         and n.parent_id is not distinct from k.parent_id and n.embedding_model = k.embedding_model
+         and n.content = k.content and n.headings = array_to_string(k.heading_path, chr(31)))
      returning k.tenant_id, k.source_id`,
     [
       ...pageArrays(writes),
@@ -82,6 +91,9 @@ async function deleteOthers(trx: Knex.Transaction, writes: readonly PageWrite[],
       rows.map((row) => row.content_hash),
       rows.map((row) => row.parent_id) as string[],
       rows.map((row) => row.embedding_model),
+      // The hash covers what is embedded: title and headings may trade places in it and leave it the same.
+      rows.map((row) => row.content),
+      rows.map((row) => row.heading_path.join('\u001f')),
     ],
   )
   return countByPage(gone as { tenant_id: string; source_id: string }[])
@@ -119,13 +131,21 @@ async function insertRows(trx: Knex.Transaction, rows: readonly KnowledgeRow[]):
   if (rows.length === 0) return new Map()
   const key = (row: KnowledgeRow) => [row.tenant_id, row.source_id, row.chunk_type] as const
   const sorted = [...rows].sort((a, b) => compare(key(a), key(b)) || a.chunk_index - b.chunk_index)
-  const inserted = await trx('tenant_knowledge')
-    .insert(sorted)
-    // The predicate is a literal: with a bound parameter it fails from the sixth execution on (generic plan).
-    .onConflict(trx.raw('(tenant_id, source_id, chunk_type, chunk_index) where source_id is not null'))
-    .ignore()
-    .returning(['tenant_id', 'source_id'])
-  return countByPage(inserted as { tenant_id: string; source_id: string }[])
+  const inserted: PageKey[] = []
+  for (let start = 0; start < sorted.length; start += ROWS_PER_INSERT)
+    inserted.push(...(await insertSome(trx, sorted.slice(start, start + ROWS_PER_INSERT))))
+  return countByPage(inserted)
+}
+
+function insertSome(trx: Knex.Transaction, rows: readonly KnowledgeRow[]): Promise<PageKey[]> {
+  return (
+    trx('tenant_knowledge')
+      .insert([...rows])
+      // The predicate is a literal: with a bound parameter it fails from the sixth execution on (generic plan).
+      .onConflict(trx.raw('(tenant_id, source_id, chunk_type, chunk_index) where source_id is not null'))
+      .ignore()
+      .returning(['tenant_id', 'source_id'])
+  )
 }
 
 function compare(a: readonly string[], b: readonly string[]): number {

@@ -22,7 +22,8 @@ export function createPostgres(settings: PostgresSettings, dimensions: number): 
       connectionTimeoutMillis: settings.connectTimeoutMs,
       statement_timeout: settings.statementTimeoutMs,
       // The server's timeout cannot fire over a black-holed connection; the client's own can.
-      query_timeout: settings.statementTimeoutMs + 5_000,
+      // 0 means none for both: an index build of a migration takes its hours.
+      query_timeout: settings.statementTimeoutMs === 0 ? 0 : settings.statementTimeoutMs + 5_000,
       lock_timeout: settings.lockTimeoutMs,
       idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs,
       keepAlive: true,

@@ -6,6 +6,10 @@ type Verdict = 'away' | 'again' | 'data'
 /** By class (two characters) or by full code; codes win. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const verdicts: Readonly<Record<string, Verdict>> = {
   '08': 'away', // connection exception
+  '08P01': 'data', // protocol violation: the statement itself is at fault
+  '28': 'away', // wrong password, no such role
+  '3D': 'away', // no such database
+  '42': 'away', // a table, column, privilege or the unique index is missing: everybody's trouble, no record's
   '53': 'away', // insufficient resources: too many connections, disk full
   '57': 'away', // operator intervention: shutdown, crash, terminated; also statement timeout
   '58': 'away', // system error
@@ -33,7 +37,7 @@ function verdict(error: unknown): Verdict | undefined {
 
 /** Socket errors and knex' pool timeouts carry no SQLSTATE. */
 const connectionTrouble =
-  /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|Connection terminated|Timeout acquiring a connection|timeout expired|Query read timeout|Unable to acquire|not queryable/i
+  /\bE[A-Z_]{3,}\b|certificate|SSL|TLS|Connection terminated|Connection ended|Timeout acquiring a connection|timeout expired|Query read timeout|Unable to acquire|not queryable/i
 
 /** pg's `detail` prints row values, so it is left out. */
 export function classifyPostgres(error: unknown): Error {

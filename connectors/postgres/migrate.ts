@@ -24,10 +24,38 @@ export interface MigrationStatus {
   readonly pending: string[]
 }
 
-/** @returns names of the migrations that ran now. Safe to call from several instances: knex holds a lock row. */
+/** @returns names of the migrations that ran now. Safe to call from several instances, and after a kill. */
 export async function migrateUp(db: Knex): Promise<string[]> {
-  const [, names] = (await db.migrate.latest(settings)) as [number, string[]]
-  return names
+  return alone(db, async () => {
+    const [, names] = (await db.migrate.latest(settings)) as [number, string[]]
+    return names
+  })
+}
+
+/** Any number: names this lock among the database's advisory locks. */
+const LOCK = 5_417_733
+
+/**
+ * One migration at a time, by a lock that the server drops with its session. knex' own lock is a row that a killed process
+ * leaves behind for ever; under the real lock it can be freed.
+ */
+async function alone<T>(db: Knex, work: () => Promise<T>): Promise<T> {
+  const client = db.client as {
+    acquireConnection: () => Promise<object>
+    releaseConnection: (one: object) => Promise<void>
+  }
+  const session = await client.acquireConnection()
+  try {
+    await db.raw('select pg_advisory_lock(?)', [LOCK]).connection(session)
+    await db.migrate.forceFreeMigrationsLock(settings)
+    return await work()
+  } finally {
+    await db
+      .raw('select pg_advisory_unlock(?)', [LOCK])
+      .connection(session)
+      .catch(() => {})
+    await client.releaseConnection(session)
+  }
 }
 
 /** Takes back the newest migration, or all of them. */

@@ -88,6 +88,19 @@ t.test('a page that is gone stays gone when an old record arrives', async (t) =>
   t.strictSame(await contents(), [])
 })
 
+t.test('a row whose heading path changed is replaced, also where the embedded text is the same', async (t) => {
+  await write(page({ rows: rows(3) }))
+  const moved = rows(3).map((row) => ({ ...row, headingPath: ['Manual', 'Valves'] }))
+  const [result] = await write(page({ version: 2n, contentHash: 'moved', rows: moved }))
+  t.match(result, { inserted: 3, deleted: 3 })
+  t.strictSame((await db('tenant_knowledge').first('heading_path')).heading_path, ['Manual', 'Valves'])
+})
+
+t.test('a page of more chunks than one statement has parameters for is stored whole', async (t) => {
+  const [result] = await write(page({ rows: rows(4_200) }))
+  t.match(result, { change: 'applied', inserted: 4_200 })
+})
+
 t.test('two tenants with the same URL and the same text both have theirs', async (t) => {
   await write(page({ tenantId: 'acme' }), page({ tenantId: 'globex' }))
   t.equal((await contents({ tenant_id: 'acme' })).length, 3)

@@ -82,7 +82,7 @@ function wholeLines(text: string): string[] {
 
 /** `key: value # comment`; a missing colon is forgiven where exactly two words stand on the line. */
 function splitLine(line: string): { key: string; value: string } {
-  const text = line.replace(/#.*$/, '').trim()
+  const text = line.split('#', 1)[0]!.trim()
   const colon = text.indexOf(':')
   if (colon >= 0) return { key: text.slice(0, colon).trim().toLowerCase(), value: text.slice(colon + 1).trim() }
   const words = text.split(/\s+/)

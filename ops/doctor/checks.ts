@@ -136,9 +136,8 @@ async function aheadOfLedger(
   const ledger = new Map(rows.map((row) => [`${row.topic}/${row.partition}`, row.next_offset]))
   return lag.flatMap(({ topic, partition, committed }) => {
     const next = ledger.get(`${topic}/${partition}`)
-    return next != null && committed !== null && committed > BigInt(next)
-      ? [`${topic}/${partition} ${committed} > ${next}`]
-      : []
+    const ahead = committed !== null && committed > BigInt(next ?? 0)
+    return ahead ? [`${topic}/${partition} ${committed} > ${next ?? 'no ledger'}`] : []
   })
 }
 

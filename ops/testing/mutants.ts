@@ -25,7 +25,7 @@ interface Mutant extends Edit {
 const mutants: Mutant[] = [
   {
     name: 'commit before insert: a record counts as finished before its effect is durable',
-    file: 'streams/runtime/slice.ts',
+    file: 'streams/runtime/record-settler.ts',
     find: '    const what = await d.settle(outcome, raw)\n    assignment.watermark.finish(offset)\n',
     replace: '    assignment.watermark.finish(offset)\n    const what = await d.settle(outcome, raw)\n',
     test: 'streams/runtime/slice.test.ts',

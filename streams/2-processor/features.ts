@@ -170,8 +170,7 @@ export function levels(start: Box): Box[] {
 /** The longest row of siblings alike on the way up: cards, posts, links. */
 function alike(start: Box): number {
   let most = 1
-  for (let box: Box | null = start; box?.parent; box = box.parent)
-    for (const count of box.parent.alike.values()) most = Math.max(most, count)
+  for (let box = start.parent; box; box = box.parent) most = Math.max(most, box.mostAlike)
   return most
 }
 

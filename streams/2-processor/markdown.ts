@@ -1,13 +1,14 @@
 /** Markdown (CommonMark's blocks, GFM's tables, front matter) as blocks; inline marks stay as written, links lose their targets. */
 import type { Block } from '../../schemas/generated/types.ts'
+import { atxHeading, isRule, isTableRuler } from '../markdown-lines.ts'
 import { oneLine, verbatim } from './text.ts'
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^\s`{]*)/
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/
-const RULE = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/
-const ITEM = /^([ \t]*)(?:[-*+]|(\d{1,9})[.)])[ \t]+(.*)$/
-const DELIMITERS = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/
+/** An item's mark and the blanks around it; its text is the rest of the line. */
+const ITEM = /^([ \t]*)(?:[-*+]|(\d{1,9})[.)])[ \t]+/
 const QUOTE = /^ {0,3}> ?/
+/** Quotes in quotes are read this deep, deeper ones as one: each level reads the text again and takes stack. */
+const MAX_QUOTES = 16
 
 export interface MarkdownPage {
   readonly title: string
@@ -28,14 +29,15 @@ function frontMatter(source: string): { meta: Map<string, string>; body: string 
   const found = /^---[ \t]*\n([\s\S]{0,10000}?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)/.exec(source)
   if (!found) return { meta, body: source }
   for (const line of (found[1] ?? '').split('\n')) {
-    const [, name, value] = /^(\w+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
-    if (name && value) meta.set(name.toLowerCase(), value.replace(/^(["'])(.*)\1$/, '$2'))
+    const [, name, value] = /^(\w+)[ \t]*:(.*)$/.exec(line) ?? []
+    const bare = value?.trim()
+    if (name && bare) meta.set(name.toLowerCase(), bare.replace(/^(["'])(.*)\1$/, '$2'))
   }
   return { meta, body: source.slice(found[0].length) }
 }
 
 /** One line decides what starts; each reader takes the lines that are its own and returns where the next block starts. */
-function readBlocks(lines: readonly string[]): Block[] {
+function readBlocks(lines: readonly string[], quotes = 0): Block[] {
   const blocks: Block[] = []
   const push = (kind: Block['kind'], text: string, level = 0, lang = '') => {
     if (text !== '') blocks.push({ kind, text, level, lang })
@@ -45,8 +47,8 @@ function readBlocks(lines: readonly string[]): Block[] {
   while (index < lines.length) {
     const line = at(index)
     const fence = FENCE.exec(line)
-    const heading = HEADING.exec(line)
-    if (line.trim() === '' || RULE.test(line)) index++
+    const heading = atxHeading(line)
+    if (line.trim() === '' || isRule(line)) index++
     else if (fence) {
       const end = endOfFence(lines, index, fence[1] ?? '')
       push('CODE', verbatim(lines.slice(index + 1, end).join('\n')), 0, (fence[2] ?? '').toLowerCase())
@@ -64,15 +66,19 @@ function readBlocks(lines: readonly string[]): Block[] {
       )
       index = end
     } else if (heading) {
-      push('HEADING', inline(heading[2] ?? ''), heading[1]?.length ?? 1)
+      push('HEADING', inline(heading.text), heading.level)
       index++
-    } else if (line.includes('|') && DELIMITERS.test(at(index + 1)) && at(index + 1).includes('-')) {
+    } else if (line.includes('|') && isTableRuler(at(index + 1))) {
       const end = takeWhile(lines, index + 2, (next) => next.includes('|') && next.trim() !== '')
       push('TABLE', [line, ...lines.slice(index + 2, end)].map(row).join('\n'))
       index = end
     } else if (QUOTE.test(line)) {
       const end = takeWhile(lines, index, (next) => QUOTE.test(next) || startsNothing(next))
-      const inner = readBlocks(lines.slice(index, end).map((quoted) => quoted.replace(QUOTE, '')))
+      const mark = quotes < MAX_QUOTES ? QUOTE : /^[ >]+/
+      const inner = readBlocks(
+        lines.slice(index, end).map((quoted) => quoted.replace(mark, '')),
+        quotes + 1,
+      )
       push('QUOTE', inner.map((block) => block.text).join('\n'))
       index = end
     } else if (ITEM.test(line)) {
@@ -101,10 +107,10 @@ function takeWhile(lines: readonly string[], start: number, test: (line: string)
 const startsNothing = (line: string) =>
   line.trim() !== '' &&
   !FENCE.test(line) &&
-  !HEADING.test(line) &&
+  !atxHeading(line) &&
   !QUOTE.test(line) &&
   !ITEM.test(line) &&
-  !RULE.test(line) &&
+  !isRule(line) &&
   !/^ {0,3}=+[ \t]*$/.test(line)
 
 function endOfFence(lines: readonly string[], start: number, fence: string): number {
@@ -129,7 +135,7 @@ function endOfList(lines: readonly string[], start: number): number {
     const empty = line.trim() === ''
     const inside = empty || ITEM.test(line) || /^[ \t]/.test(line) || (!gap && startsNothing(line))
     gap = empty
-    return inside && !(RULE.test(line) && !ITEM.test(line))
+    return inside && !(isRule(line) && !ITEM.test(line))
   })
 }
 
@@ -147,7 +153,9 @@ function list(lines: readonly string[]): string {
     while (indents.length > 0 && indent <= (indents.at(-1) ?? 0) - 1) indents.pop()
     if (indents.length === 0 || indent > (indents.at(-1) ?? 0) + 1) indents.push(indent)
     const marker = item[2] === undefined ? '- ' : `${item[2]}. `
-    items.push('  '.repeat(indents.length - 1) + marker + inline((item[3] ?? '').replace(/^\[[ xX]\][ \t]+/, '')))
+    items.push(
+      '  '.repeat(indents.length - 1) + marker + inline(line.slice(item[0].length).replace(/^\[[ xX]\][ \t]+/, '')),
+    )
   }
   return items.join('\n')
 }
@@ -163,13 +171,26 @@ const row = (line: string): string =>
 /** Targets of links and images go, their texts stay; emphasis marks go; html tags go. */
 const inline = (text: string): string =>
   oneLine(
-    text
+    withoutComments(text)
       .replace(/!?\[([^[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+"[^"]*")?\)/g, '$1')
       .replace(/!?\[([^[\]]+)\]\[[^[\]]*\]/g, '$1')
       .replace(/<(https?:[^<>\s]+)>/g, '$1')
-      .replace(/<\/?[a-z][^<>]*>|<!--[\s\S]*?-->/gi, '')
+      .replace(/<\/?[a-z][^<>]*>/gi, '')
       .replace(/(\*\*|__)(?=\S)(.+?)\1/g, '$2')
       .replace(/(?<![\w*])[*_](?=\S)([^*_]+)[*_](?![\w*])/g, '$1')
-      .replace(/`+([^`]+)`+/g, '$1')
+      .replace(/(?<!`)`+([^`]+)`+/g, '$1')
       .replace(/\\([\\`*_{}[\]()#+\-.!|<>~])/g, '$1'),
   )
+
+/** A loop, because a pattern looks to the end of the text again for every comment that is left open. */
+function withoutComments(text: string): string {
+  const parts: string[] = []
+  let from = 0
+  for (;;) {
+    const open = text.indexOf('<!--', from)
+    const close = open < 0 ? -1 : text.indexOf('-->', open + 4)
+    if (close < 0) return parts.join('') + text.slice(from)
+    parts.push(text.slice(from, open))
+    from = close + 3
+  }
+}

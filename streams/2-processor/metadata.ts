@@ -37,13 +37,22 @@ export function metadataOf(document: Document, jsonLd: readonly string[]): Metad
   }
 }
 
-const SEPARATOR = /\s+[|\-–—·•»«:/\\›~]+\s+|\s*[|｜]\s*/
+/** Of titles on one line, where white space is single spaces. */
+const SEPARATOR = / [|\-–—·•»«:/\\›~]+ | ?[|｜] ?/
+const MARK = /[\s|｜\-–—·•»«:/\\›~]/
+/** UTF-16 units; more is no title, and searching one in another takes the product of their lengths. */
+const MAX_TITLE = 1000
+const titleLine = (text: string | null | undefined): string =>
+  oneLine(text ?? '')
+    .slice(0, MAX_TITLE)
+    .toWellFormed()
+
 function titleOf(document: Document, metas: ReadonlyMap<string, string>): string {
   const h1s = document.getElementsByTagName('h1')
-  const h1 = h1s.length === 1 ? oneLine(h1s[0]?.textContent ?? '') : ''
-  const declared = oneLine(document.getElementsByTagName('title')[0]?.textContent ?? '')
-  const shared = oneLine(metas.get('og:title') ?? '')
-  const site = oneLine(metas.get('og:site_name') ?? '')
+  const h1 = h1s.length === 1 ? titleLine(h1s[0]?.textContent) : ''
+  const declared = titleLine(document.getElementsByTagName('title')[0]?.textContent)
+  const shared = titleLine(metas.get('og:title'))
+  const site = titleLine(metas.get('og:site_name'))
   const whole = declared || shared
   if (whole === '') return h1
   // A headline that the title repeats is the title; what surrounds it there is the site.
@@ -58,11 +67,17 @@ function withoutSite(title: string, site: string): string {
   const isSite = (part: string | undefined) => site !== '' && part?.toLowerCase() === site.toLowerCase()
   const first = parts[0] ?? ''
   const last = parts.at(-1) ?? ''
-  if (isSite(last)) return title.slice(0, title.lastIndexOf(last)).replace(/[\s|｜\-–—·•»«:/\\›~]+$/, '')
+  if (isSite(last)) return withoutMarksAtEnd(title.slice(0, title.lastIndexOf(last)))
   if (isSite(first)) return title.slice(first.length).replace(/^[\s|｜\-–—·•»«:/\\›~]+/, '')
   // Unknown which part is the site: cut the last if a headline of some length stays.
-  const rest = title.slice(0, title.lastIndexOf(last)).replace(/[\s|｜\-–—·•»«:/\\›~]+$/, '')
+  const rest = withoutMarksAtEnd(title.slice(0, title.lastIndexOf(last)))
   return rest.length > 2 * last.length && rest.length >= 15 ? rest : title
+}
+
+function withoutMarksAtEnd(title: string): string {
+  let end = title.length
+  while (MARK.test(title[end - 1] ?? '')) end--
+  return title.slice(0, end)
 }
 
 /** The declared language if it is well-formed; else what the script alone settles. */
@@ -82,9 +97,14 @@ function languageOf(document: Document, metas: ReadonlyMap<string, string>): str
   return languageOfScript(document.body?.textContent?.slice(0, 5000) ?? '')
 }
 
+/** Registered tags stay below 40; Intl takes quadratic time for what is none (2 s for 200,000 hyphens). */
+const MAX_TAG = 100
+
 export function canonicalTag(tag: string): string {
   try {
-    const canonical = Intl.getCanonicalLocales(tag.split(',', 1)[0]?.trim().replaceAll('_', '-') ?? '')[0] ?? ''
+    const first = tag.split(',', 1)[0]?.trim() ?? ''
+    if (first.length > MAX_TAG) return ''
+    const canonical = Intl.getCanonicalLocales(first.replaceAll('_', '-'))[0] ?? ''
     return canonical === 'und' ? '' : canonical
   } catch {
     return ''

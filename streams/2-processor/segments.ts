@@ -16,6 +16,8 @@ export interface Box {
   segments: number
   /** Children by tag and class: many alike are a list of cards or of links. */
   readonly alike: Map<string, number>
+  /** The greatest count in `alike`. */
+  mostAlike: number
 }
 
 export interface Segment {
@@ -65,8 +67,12 @@ export function segmentsOf(root: Element): Segment[] {
     const tag = element.localName
     const label = labelOf(element)
     const sign = `${tag}.${(element.getAttribute('class') ?? '').replace(/\d+/g, '')}`
-    parent?.alike.set(sign, (parent.alike.get(sign) ?? 0) + 1)
-    return { parent, tag, label, mass: 0, linkMass: 0, segments: 0, alike: new Map() }
+    if (parent) {
+      const count = (parent.alike.get(sign) ?? 0) + 1
+      parent.alike.set(sign, count)
+      parent.mostAlike = Math.max(parent.mostAlike, count)
+    }
+    return { parent, tag, label, mass: 0, linkMass: 0, segments: 0, alike: new Map(), mostAlike: 0 }
   }
   const add = (segment: Omit<Segment, 'mass' | 'linkMass' | 'pieces'>) => {
     const own = mass(segment.text)
@@ -135,9 +141,10 @@ export function segmentsOf(root: Element): Segment[] {
     for (const row of rowsOf(element)) {
       const cells: string[] = []
       for (let cell = row.firstElementChild; cell; cell = cell.nextElementSibling) {
-        const from = text.length
+        // Each cell by itself: reading the end of a growing text copies all of it, for every cell again.
+        text = ''
         collect(cell, context.link)
-        cells.push(oneLine(text.slice(from)))
+        cells.push(oneLine(text))
       }
       const content = row.localName === 'caption' ? oneLine(row.textContent ?? '') : cells.join(' | ')
       const rowBox = newBox(row, box)

@@ -31,6 +31,9 @@ export interface ChunkerDeps {
   readonly config: ChunkerConfig
 }
 
+/** A 5 MB page of prose makes about 10,000; what makes more is no knowledge, and holds its transaction for too long. */
+const MAX_ROWS = 20_000
+
 type PageRecord = InputRecord<PageProcessed>
 
 export const chunker: Stage<PageProcessed, ChunkerDeps> = {
@@ -68,6 +71,8 @@ const hasText = ({ blocks }: PageProcessed) => blocks.some(({ text }) => storabl
 
 async function makeRows({ value: page, tenantId, signal }: PageRecord, deps: ChunkerDeps) {
   const drafts = draftRows(page.title, chunkBlocks(page.blocks, deps.config), deps.config)
+  if (drafts.length > MAX_ROWS)
+    throw new StageError('page_too_large', `the page makes ${drafts.length} chunks, the limit is ${MAX_ROWS}`)
   const wanted = inputsByHash(drafts)
   const vectors = new Map(wanted.size > 0 ? await deps.storedVectors(tenantId, [...wanted.keys()]) : [])
   const missing = [...wanted].filter(([hash]) => !vectors.has(hash))

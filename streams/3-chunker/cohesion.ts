@@ -41,7 +41,7 @@ function readTerms(text: string, units: readonly Sized[]) {
   const unitsWith: number[] = []
   const terms = units.map(({ start, end }) => {
     const slice = text.slice(start, end).toLowerCase()
-    const found = slice.match(ASCII.test(slice) ? LATIN_TERM : TERM) ?? []
+    const found = (ASCII.test(slice) ? slice.match(LATIN_TERM) : slice.match(TERM)) ?? []
     const unitTerms = found.map((word) => {
       const stem = word.length > 6 ? word.slice(0, 6) : word
       const id = ids.get(stem) ?? ids.size

@@ -36,5 +36,8 @@ export function layOut(blocks: readonly Block[]): Layout {
 }
 
 /** Code keeps the indentation of its first line. */
-const trim = (text: string, kind: BlockKind) =>
-  kind === 'CODE' ? text.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd() : text.trim()
+function trim(text: string, kind: BlockKind): string {
+  if (kind !== 'CODE') return text.trim()
+  const first = text.search(/\S/)
+  return first < 0 ? '' : text.slice(text.lastIndexOf('\n', first) + 1).trimEnd()
+}

@@ -33,8 +33,9 @@ export const configFingerprint = ({ childTokens, parentTokens, model, dimensions
   sha256([childTokens, parentTokens, model, dimensions, PREFIX_VERSION]).slice(0, 16)
 
 export function draftRows(title: string, chunks: readonly Chunk[], config: ChunkerConfig): DraftRow[] {
+  const line = storable(title).replace(/\s+/g, ' ').trim()
   return chunks.map((chunk) => {
-    const text = embeddedText(title, chunk)
+    const text = embeddedText(line, chunk)
     const row = {
       chunkIndex: chunk.index,
       parentIndex: chunk.parentIndex,
@@ -49,9 +50,8 @@ export function draftRows(title: string, chunks: readonly Chunk[], config: Chunk
 
 /** "title › heading path", then the child, less the headings at its start that the path already says. */
 function embeddedText(title: string, chunk: Chunk): string {
-  const cleanTitle = storable(title).replace(/\s+/g, ' ').trim()
-  const path = chunk.headingPath[0] === cleanTitle ? chunk.headingPath.slice(1) : chunk.headingPath
-  const prefix = shorten([cleanTitle, ...path].filter(Boolean))
+  const path = chunk.headingPath[0] === title ? chunk.headingPath.slice(1) : chunk.headingPath
+  const prefix = shorten([title, ...path].filter(Boolean))
   return [prefix, chunk.content.slice(chunk.bodyOffset)].filter(Boolean).join('\n')
 }
 

@@ -3,6 +3,7 @@
  * it. The ranges cover all text but the white space between them.
  */
 import type { BlockKind } from '../../schemas/generated/types.ts'
+import { type HeadingLine, atxHeading, isTableRuler } from '../markdown-lines.ts'
 import type { Layout, Span } from './layout.ts'
 
 interface Line {
@@ -16,12 +17,8 @@ const LONG_LINE = 160
 
 const FRONT_MATTER = /^---\s*$/
 const FENCE = /^ {0,3}(`{3,}|~{3,})/
-const ATX_HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/
-/** MediaWiki's, also with spaces between: `== Title ==`, `= = Title = =`. */
-const WIKI_HEADING = /^\s*((?:= ?){1,6})(?<! ) +([^=].*?) +((?:= ?){1,6})\s*$/
 const UNDERLINE = /^ {0,3}(?:=+|-{2,})[ \t]*$/
 const ITEM = /^\s*(?:[-*+•]|\d{1,9}[.)])\s+\S/
-const TABLE_RULER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/
 const QUOTE = /^ {0,3}>/
 const INDENTED = /^(?: {4}|\t)\s*\S/
 
@@ -60,8 +57,8 @@ function blockAt(lines: readonly Line[], at: number, format: Format): { span: Sp
     return { span: { kind, level, start: from.start + lead, end, ...(heading && { heading }) }, next }
   }
   const text = lines[at]?.text ?? ''
-  const wiki = WIKI_HEADING.exec(text)
-  if (wiki && count(wiki[1]) === count(wiki[3])) return block('HEADING', at + 1, count(wiki[1]), wiki[2])
+  const wiki = wikiHeading(text)
+  if (wiki) return block('HEADING', at + 1, wiki.level, wiki.text)
   if (format === 'markdown') {
     const matter =
       at === 0 && FRONT_MATTER.test(text) ? after(lines, 1, (line) => FRONT_MATTER.test(line)) : lines.length
@@ -72,8 +69,8 @@ function blockAt(lines: readonly Line[], at: number, format: Format): { span: Sp
         'CODE',
         after(lines, at + 1, (line) => isClosing(line, fence)),
       )
-    const atx = ATX_HEADING.exec(text)
-    if (atx) return block('HEADING', at + 1, atx[1]?.length ?? 1, plain(atx[2] ?? ''))
+    const atx = atxHeading(text)
+    if (atx) return block('HEADING', at + 1, atx.level, plain(atx.text))
     if (text.includes('|') && isRuler(lines[at + 1]))
       return block(
         'TABLE',
@@ -97,16 +94,27 @@ function blockAt(lines: readonly Line[], at: number, format: Format): { span: Sp
   return block('PARAGRAPH', endOfParagraph(lines, at, format))
 }
 
+/** MediaWiki's, also with spaces between: `== Title ==`, `= = Title = =`. Both ends are looked at alone. */
+function wikiHeading(line: string): HeadingLine | undefined {
+  const bare = line.trim()
+  const open = /^((?:= ?){0,5}=) +(?![ =])/.exec(bare)
+  if (!open) return undefined
+  const rest = bare.slice(open[0].length)
+  const close = / ((?:= ?){0,5}=)$/.exec(rest)
+  const level = count(open[1])
+  return close && count(close[1]) === level ? { level, text: rest.slice(0, close.index).trimEnd() } : undefined
+}
+
 const count = (marks: string | undefined) => marks?.replaceAll(' ', '').length ?? 0
-const isRuler = (line: Line | undefined) => line !== undefined && line.text.includes('-') && TABLE_RULER.test(line.text)
+const isRuler = (line: Line | undefined) => line !== undefined && isTableRuler(line.text)
 const isClosing = (line: string, fence: string) =>
   line.trim().startsWith(fence) && line.trim().replaceAll(fence[0] ?? '', '') === ''
 
 /** Emphasis, code marks and link targets are no part of a heading's words. */
 const plain = (markdown: string) =>
   markdown
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replace(/[*`]+|(?<!\w)_+|_+(?!\w)/g, '')
+    .replace(/!?\[([^[\]]*)\]\((?:[^()]|\([^()]*\))*\)/g, '$1')
+    .replace(/[*`]+|(?<!\w)_+|(?<!_)_+(?!\w)/g, '')
     .trim()
 
 /** Index after the first line from `at` on that satisfies; the file's end closes what is open. */
@@ -146,7 +154,12 @@ function endOfParagraph(lines: readonly Line[], at: number, format: Format): num
 /** A line that ends the block before it without an empty line between. */
 function startsBlock(lines: readonly Line[], i: number, format: Format): boolean {
   const text = lines[i]?.text ?? ''
-  if (WIKI_HEADING.test(text)) return true
+  if (wikiHeading(text)) return true
   if (format === 'text') return false
-  return FENCE.test(text) || ATX_HEADING.test(text) || QUOTE.test(text) || (text.includes('|') && isRuler(lines[i + 1]))
+  return (
+    FENCE.test(text) ||
+    atxHeading(text) !== undefined ||
+    QUOTE.test(text) ||
+    (text.includes('|') && isRuler(lines[i + 1]))
+  )
 }

@@ -85,7 +85,7 @@ export function createAssignments(deps: Dependencies): Assignments {
     }
   }
   function open(assignment: Assignment, mine: Claim | undefined, offsets: OffsetPositions) {
-    const decision = decideStart({ ...offsets, ledger: mine?.nextOffset ?? null })
+    const decision = decideStart({ ...offsets, ledger: claim ? (mine?.nextOffset ?? null) : undefined })
     if (decision.kind === 'halt') return halt(assignment, decision.reason, { ...offsets, wanted: decision.wanted })
     if (decision.note === 'rewound')
       logger.error(

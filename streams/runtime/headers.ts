@@ -13,6 +13,7 @@ const names = {
   attempt: 'sluice-attempt',
   dueMs: 'sluice-due-ms',
   firstFailureMs: 'sluice-first-failure-ms',
+  timestampMs: 'sluice-origin-timestamp-ms',
   code: 'sluice-error-code',
   message: 'sluice-error-message',
 } as const
@@ -30,6 +31,8 @@ export interface Travelled {
   readonly attempt: number
   readonly dueMs: number
   readonly firstFailureMs: number | undefined
+  /** The record's first timestamp: a page without a version takes its own from it, so it must not grow with retries. */
+  readonly timestampMs: number
 }
 
 function text(headers: Headers | undefined, name: string): string | undefined {
@@ -39,7 +42,7 @@ function text(headers: Headers | undefined, name: string): string | undefined {
 }
 
 /** @param here where the record was read; its origin unless the headers name another. */
-export function readTravelled(headers: Headers | undefined, here: Origin): Travelled {
+export function readTravelled(headers: Headers | undefined, here: Origin, timestampMs: number): Travelled {
   const topic = text(headers, names.originTopic)
   const firstFailure = text(headers, names.firstFailureMs)
   return {
@@ -53,6 +56,7 @@ export function readTravelled(headers: Headers | undefined, here: Origin): Trave
     attempt: Number(text(headers, names.attempt) ?? 1) || 1,
     dueMs: Number(text(headers, names.dueMs) ?? 0) || 0,
     firstFailureMs: firstFailure === undefined ? undefined : Number(firstFailure),
+    timestampMs: Number(text(headers, names.timestampMs) ?? timestampMs) || timestampMs,
   }
 }
 
@@ -77,6 +81,7 @@ export function writeTravelled(original: Headers | undefined, past: Travelled, f
     [names.originPartition]: String(past.origin.partition),
     [names.originOffset]: past.origin.offset,
     [names.attempt]: String(failure.attempt),
+    [names.timestampMs]: String(past.timestampMs),
     [names.firstFailureMs]: String(past.firstFailureMs ?? failure.nowMs),
     [names.code]: failure.error.code,
     [names.message]: truncate(failure.error.message),

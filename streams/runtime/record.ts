@@ -17,8 +17,7 @@ export function toRawRecord(assignment: Assignment, message: KafkaMessage): RawR
     key: message.key,
     value: message.value,
     headers: message.headers,
-    travelled: readTravelled(travelled, { topic, partition, offset: message.offset }),
-    timestampMs: Number(message.timestamp),
+    travelled: readTravelled(travelled, { topic, partition, offset: message.offset }, Number(message.timestamp)),
   }
 }
 
@@ -34,7 +33,7 @@ export async function readRecord<Value extends { tenant_id: string }>(
     throw new StageError('tenant_mismatch', 'the record key is not its tenant_id')
   const { origin, attempt } = raw.travelled
   const id = `${origin.topic}/${origin.partition}/${origin.offset}`
-  return { value, tenantId: value.tenant_id, timestampMs: raw.timestampMs, id, attempt, signal }
+  return { value, tenantId: value.tenant_id, timestampMs: raw.travelled.timestampMs, id, attempt, signal }
 }
 
 /**

@@ -143,6 +143,10 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     consumer.on(event, () => {
       lastSignMs = clock.now()
     })
+  for (const event of [consumer.events.REBALANCING, consumer.events.DISCONNECT, consumer.events.CRASH] as const)
+    consumer.on(event, () => {
+      joined = false
+    })
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart && !draining) d.onFatal(payload.error)
   })

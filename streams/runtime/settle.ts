@@ -17,7 +17,6 @@ export interface RawRecord {
   readonly value: Buffer | null
   readonly headers: Headers | undefined
   readonly travelled: Travelled
-  readonly timestampMs: number
 }
 
 interface Dependencies {

@@ -2,10 +2,16 @@ import fc from 'fast-check'
 import t from 'tap'
 import { decideStart } from './start-position.ts'
 
-const table: [string, [committed: bigint | null, ledger: bigint | null, low: bigint, high: bigint], string][] = [
+const table: [
+  string,
+  [committed: bigint | null, ledger: bigint | null | undefined, low: bigint, high: bigint],
+  string,
+][] = [
   ['a new group starts at the beginning of the log', [null, null, 7n, 90n], 'start 7 beginning'],
   ['an empty log is no exception', [null, null, 0n, 0n], 'start 0 beginning'],
-  ['without a ledger the group decides', [30n, null, 7n, 90n], 'start 30 committed'],
+  ['a stage without a ledger: the group decides', [30n, undefined, 7n, 90n], 'start 30 committed'],
+  ['the ledger is gone with its tables: from the beginning', [30n, null, 7n, 90n], 'start 7 rewound'],
+  ['no ledger yet and nothing read: the beginning', [7n, null, 7n, 90n], 'start 7 committed'],
   ['both agree', [30n, 30n, 7n, 90n], 'start 30 committed'],
   ['a commit was lost: redone, as the ledger makes it harmless', [30n, 40n, 7n, 90n], 'start 30 committed'],
   ['the group was deleted: on from the ledger', [null, 40n, 7n, 90n], 'start 40 ledger'],
