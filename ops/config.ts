@@ -229,3 +229,11 @@ export const isDebugging = (env: NodeJS.ProcessEnv = process.env) => ['debug', '
 
 /** Every variable that is read. */
 export const environmentNames: readonly string[] = Object.keys(environment.shape)
+
+/** Settings that are accepted and that nothing enforces yet: whoever sets one must hear it. */
+export const unenforced = (config: Config): string[] =>
+  [
+    config.embeddings.requestsPerMinute !== undefined && 'EMBEDDING_REQUESTS_PER_MINUTE',
+    config.embeddings.tokensPerMinute !== undefined && 'EMBEDDING_TOKENS_PER_MINUTE',
+    config.pagesPerSecond !== undefined && 'PAGES_PER_SECOND',
+  ].filter((name) => name !== false)

@@ -21,6 +21,7 @@ import type { Observer } from '../streams/runtime/ports.ts'
 import { runStage } from '../streams/runtime/run-stage.ts'
 import type { RunningStage } from '../streams/runtime/run-stage.ts'
 import type { StageName } from '../streams/topology.ts'
+import { unenforced } from './config.ts'
 import type { Services } from './services.ts'
 
 export interface PipelineObserver extends Observer {
@@ -46,6 +47,13 @@ interface Running {
 }
 
 export async function startPipeline(names: readonly StageName[], options: Options): Promise<Pipeline> {
+  const { config, logger } = options.services
+  const ignored = unenforced(config)
+  if (ignored.length > 0)
+    logger.warn(
+      { ignored },
+      'these limits are not enforced yet; EMBEDDING_MAX_IN_FLIGHT and DATABASE_MAX_IN_FLIGHT are, per process',
+    )
   await options.services.producer.connect()
   const running = await Promise.all(names.map((name) => starters[name](options)))
   return {

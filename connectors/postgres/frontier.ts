@@ -5,6 +5,7 @@
 import type { Knex } from 'knex'
 import type { Frontier, HostState, LeasedUrl, PageResult, PageState } from '../../streams/1-crawler/ports.ts'
 import { admitUrls, hashOf, lockJob, type NewUrl } from './frontier-admission.ts'
+import { classifyPostgres } from './errors.ts'
 import { refreshHosts, saveHost } from './frontier-hosts.ts'
 import { leaseRows } from './frontier-lease.ts'
 
@@ -68,7 +69,19 @@ export function createFrontier({ db, slotsOf, floorMs, now }: FrontierOptions): 
       return true
     })
 
-  return { lease, complete, retryLater, release }
+  // One wording for Postgres' errors, and never the statement itself.
+  const classified =
+    <Arguments extends unknown[], Result>(work: (...given: Arguments) => Promise<Result>) =>
+    (...given: Arguments): Promise<Result> =>
+      work(...given).catch((error: unknown) => {
+        throw classifyPostgres(error)
+      })
+  return {
+    lease: classified(lease),
+    complete: classified(complete),
+    retryLater: classified(retryLater),
+    release: classified(release),
+  }
 }
 
 async function settleHosts(
