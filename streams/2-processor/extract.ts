@@ -32,7 +32,6 @@ export interface Extracted {
   readonly empty: boolean
 }
 
-/** Name and version of what made the blocks: the version grows when equal bytes give other blocks. */
 /** Raise it whenever the same bytes may give other blocks: a replay through a newer extractor replaces what an older made. */
 export const EXTRACTOR_VERSION = 1
 export const EXTRACTOR = `sluice-extract/${EXTRACTOR_VERSION}`
