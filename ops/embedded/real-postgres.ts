@@ -140,10 +140,19 @@ const runsAsRoot = process.getuid?.() === 0
 /** `nobody` and its group, by number: the group's name differs between systems. */
 const SERVER_UID = 65_534
 
-/** `setpriv` replaces itself, so that the guard's child is the postmaster. */
+/**
+ * `setpriv` replaces itself, so that the guard's child is the postmaster. The one capability it keeps lets `nobody` reach
+ * folders below a private one, such as a clone in a temporary folder of root's.
+ */
+const REACH = [
+  // Without the fix-up access(2) answers by the real user alone, and initdb asks it; at exec all but the one are gone.
+  '--securebits=+no_setuid_fixup',
+  '--inh-caps=-all,+dac_read_search',
+  '--ambient-caps=+dac_read_search',
+]
 const asServerUser = (command: string, args: readonly string[]): [string, string[]] =>
   runsAsRoot
-    ? ['setpriv', [`--reuid=${SERVER_UID}`, `--regid=${SERVER_UID}`, '--clear-groups', command, ...args]]
+    ? ['setpriv', [`--reuid=${SERVER_UID}`, `--regid=${SERVER_UID}`, '--clear-groups', ...REACH, command, ...args]]
     : [command, [...args]]
 
 /** The postmaster and its children. */
