@@ -14,7 +14,8 @@ import { createPageFetcher } from '../streams/1-crawler/page-fetcher.ts'
 import type { LeasedUrl, PageResult } from '../streams/1-crawler/ports.ts'
 import { processor } from '../streams/2-processor/processor.ts'
 import { chunker } from '../streams/3-chunker/chunker.ts'
-import type { OutgoingRecord, Stage } from '../streams/outcome.ts'
+import type { Stage } from '../streams/outcome.ts'
+import { createEmit } from '../streams/runtime/emit.ts'
 import { createInFlightLimit } from '../streams/runtime/in-flight.ts'
 import { systemClock } from '../streams/runtime/ports.ts'
 import type { Observer } from '../streams/runtime/ports.ts'
@@ -120,7 +121,11 @@ async function startCrawler(options: Options): Promise<Running> {
       floorMs,
       retryDelaysMs: settings.retryDelaysMs,
     }),
-    publish: (records) => publish(services, records),
+    publish: createEmit({
+      prefix: config.topicPrefix,
+      encode: services.codec.encode,
+      produce: services.producer.produce,
+    }),
     clock,
     logger,
     owner: randomUUID(),
@@ -149,15 +154,6 @@ async function startCrawler(options: Options): Promise<Running> {
       return drained
     },
   }
-}
-
-async function publish({ codec, producer, config }: Services, records: readonly OutgoingRecord[]): Promise<void> {
-  const messages = records.map(async ({ topic, tenantId, value }) => ({
-    topic: config.topicPrefix + topic,
-    key: tenantId,
-    value: await codec.encode(topic, value),
-  }))
-  await producer.produce(await Promise.all(messages))
 }
 
 async function startProcessor(options: Options): Promise<Running> {

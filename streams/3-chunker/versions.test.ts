@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { SourceState } from '../writes.ts'
-import { decideWrite, supersedes } from './versions.ts'
+import { decideWrite } from './versions.ts'
 
 const state = (over: Partial<SourceState> = {}): SourceState => ({
   version: 5n,
@@ -52,7 +52,10 @@ const arrival: fc.Arbitrary<SourceState> = fc
   .map((fields) => ({ ...fields, configFingerprint: `f${fields.chunkerVersion}` }))
 
 const settle = (arrivals: readonly SourceState[]) =>
-  arrivals.reduce<SourceState | null>((stored, incoming) => (supersedes(stored, incoming) ? incoming : stored), null)
+  arrivals.reduce<SourceState | null>(
+    (stored, incoming) => (decideWrite(stored, incoming) === 'write' ? incoming : stored),
+    null,
+  )
 
 t.test('every order of arrival, repeats included, ends in the same winner', async () => {
   fc.assert(

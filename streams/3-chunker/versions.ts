@@ -22,9 +22,6 @@ export function decideWrite(stored: SourceState | null, incoming: SourceState): 
   return stored.configFingerprint === incoming.configFingerprint ? 'unchanged' : 'write'
 }
 
-export const supersedes = (stored: SourceState | null, incoming: SourceState): boolean =>
-  decideWrite(stored, incoming) === 'write'
-
 function compare(a: SourceState, b: SourceState): number {
   return (
     ascending(a.version, b.version) ||

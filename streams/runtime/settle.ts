@@ -4,6 +4,7 @@ import type { ConsumedTopic } from '../../schemas/topics.ts'
 import { StageError } from '../errors.ts'
 import type { OutgoingRecord, Outcome } from '../outcome.ts'
 import type { Assignment } from './assignments.ts'
+import { createEmit } from './emit.ts'
 import { writeTravelled } from './headers.ts'
 import type { Headers, Travelled } from './headers.ts'
 import type { Clock, Observer, OutgoingMessage, Produce, StoreWrite, WriteResult } from './ports.ts'
@@ -39,19 +40,12 @@ export type Settle = (outcome: Outcome, raw: RawRecord) => Promise<string>
 export function createSettle(deps: Dependencies): Settle {
   const { stage, from, prefix, produce, encode, writer, retryDelaysMs, clock, observer } = deps
 
-  async function emit(records: readonly OutgoingRecord[], headers: Headers | undefined) {
-    if (records.length === 0) return
+  const send = createEmit({ prefix, encode, produce })
+
+  /** The trace goes on with what came of the record. */
+  function emit(records: readonly OutgoingRecord[], headers: Headers | undefined): Promise<void> {
     const traceparent = headers?.['traceparent']
-    await produce(
-      await Promise.all(
-        records.map(async ({ topic, tenantId, value }) => ({
-          topic: prefix + topic,
-          key: tenantId,
-          value: await encode(topic, value),
-          ...(traceparent ? { headers: { traceparent } } : {}),
-        })),
-      ),
-    )
+    return send(records, traceparent ? { traceparent } : undefined)
   }
   async function store(write: StoreWrite, raw: RawRecord): Promise<WriteResult> {
     if (!writer) throw new StageError('no_store', `stage ${stage} returned a write but has no ledger in the topology`)
