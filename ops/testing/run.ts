@@ -81,7 +81,9 @@ async function runTests(shared: Record<string, string>, life: Life): Promise<{ p
   const output = join(root, '.sluice', 'test-results.tap')
   const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=2', `--output-file=${output}`, ...files]
   const code = await run(bin('tap'), args, shared, life)
-  const { passed, failed } = countTests(readFileSync(output, 'utf8'))
+  const tap = readFileSync(output, 'utf8')
+  const { passed, failed } = countTests(tap)
+  for (const line of failures(tap)) say(line)
   // A file that dies before its first test, or a run without any, must not read as success.
   return { passed, failed: failed + (failed === 0 && (code !== 0 || passed === 0) ? 1 : 0) }
 }
@@ -92,6 +94,16 @@ function countTests(tap: string) {
   for (const [, not, rest] of tap.matchAll(/^ {4}(not )?ok \d+(.*)$/gm))
     if (!/# (SKIP|TODO)/i.test(rest!)) counts[not ? 'failed' : 'passed'] += 1
   return counts
+}
+
+/** What failed, with its diagnostics: the terse reporter redraws its screen, and a log kept from it shows nothing of it. */
+function failures(tap: string): string[] {
+  const lines = tap.split('\n')
+  return lines.flatMap((line, at) => {
+    if (!/^\s*not ok /.test(line)) return []
+    const end = lines.findIndex((later, index) => index > at && /^\s*\.\.\.$/.test(later))
+    return /^\s*---$/.test(lines[at + 1] ?? '') ? lines.slice(at, Math.min(end, at + 60) + 1) : [line]
+  })
 }
 
 async function run(command: string, args: readonly string[], env: Record<string, string>, life: Life): Promise<number> {
