@@ -2,7 +2,9 @@
 import { Console } from 'node:console'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { UserError } from '../streams/errors.ts'
+import { bench, benchmarkList } from './commands/bench.ts'
 import { formatError, describeError } from './commands/hints.ts'
+import type { LimitOptions, PauseOptions } from './commands/control.ts'
 import { isDebugging } from './config.ts'
 import { stageNames } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
@@ -91,6 +93,62 @@ command('search', "finds passages of a tenant's knowledge", ['sluice search --te
     (await import('./commands/search.ts')).search(question, { ...options, json: json() }),
   )
 
+const tenantOption = new Option('--tenant <T>', 'only for this tenant')
+const reasonOption = new Option('--reason <text>', 'why, for whoever lists it')
+const partition = new Option('--partition <n>', "only this partition of the stage's topic").argParser(count(0))
+
+command('pause', 'holds up a stage, a tenant or a partition everywhere; without arguments lists what is paused', [
+  'sluice pause chunker --reason "the database is being moved"',
+  'sluice pause --tenant acme',
+  'sluice pause',
+])
+  .argument('[STAGE]', `${stageNames.join(', ')}, or all`)
+  .addOption(tenantOption)
+  .addOption(partition)
+  .addOption(reasonOption)
+  .action(async (stage: string | undefined, options: Omit<PauseOptions, 'json'>) =>
+    (await import('./commands/control.ts')).pause(stage, { ...options, json: json() }),
+  )
+
+command('resume', 'lifts a pause, named with the same words, and tells which others hold', ['sluice resume chunker'])
+  .argument('[STAGE]', `${stageNames.join(', ')}, or all`)
+  .addOption(tenantOption)
+  .addOption(partition)
+  .action(async (stage: string | undefined, options: Omit<PauseOptions, 'json'>) =>
+    (await import('./commands/control.ts')).resume(stage, { ...options, json: json() }),
+  )
+
+const limitArguments = (one: Command): Command =>
+  one
+    .argument('[RESOURCE]', `embeddings, database, ${stageNames.join(', ')}`)
+    .option('--requests-per-minute <n>', 'of embeddings: a number, off or unlimited')
+    .option('--tokens-per-minute <n>', 'of embeddings')
+    .option('--in-flight <n>', 'of embeddings and database: requests at once')
+    .option('--records-per-second <n>', 'of a stage')
+    .option('--off', 'lifts all limits of the resource: what the environment says holds again')
+    .addOption(reasonOption)
+
+limitArguments(
+  command('limit', 'sets totals over all instances; without arguments lists what is limited', [
+    'sluice limit embeddings --requests-per-minute 600 --tokens-per-minute 1000000 --in-flight 8',
+    'sluice limit processor --records-per-second 20',
+    'sluice limit database --in-flight 4 --reason "a migration runs"',
+    'sluice limit embeddings --off',
+  ]).addOption(tenantOption),
+).action(async (resource: string | undefined, options: Omit<LimitOptions, 'json'>) =>
+  (await import('./commands/control.ts')).limit(resource, { ...options, json: json() }),
+)
+
+const tenants = command('tenant', 'a tenant: limit')
+limitArguments(
+  tenants
+    .command('limit')
+    .description("sets a tenant's own limits, over all instances; with the tenant alone lists them")
+    .argument('<T>', 'the tenant'),
+).action(async (tenant: string, resource: string | undefined, options: Omit<LimitOptions, 'json'>) =>
+  (await import('./commands/control.ts')).limit(resource, { ...options, tenant, json: json() }),
+)
+
 const migrate = command('migrate', 'the tables: up, down, status')
 migrate
   .command('up')
@@ -136,6 +194,15 @@ command('robots', 'what a robots.txt allows', ['sluice robots --json --agent slu
   .action(async (file: string, urls: string[], options: { agent: string }) =>
     (await import('./commands/inspect.ts')).robots(file, urls, { ...options, json: json() }),
   )
+
+command('bench', 'the benchmarks: figures of this project beside others, measured in one run', [
+  'sluice bench smoothness --quick',
+])
+  .argument('<NAME>', 'which one; they are listed below')
+  .argument('[ARG...]', 'its own arguments and options')
+  .addHelpText('after', () => `\nBenchmarks:\n${benchmarkList()}\n`)
+  .allowUnknownOption()
+  .action(async (name: string, args: string[]) => bench(name, args, { json: json() }))
 
 // --json is allowed after the command's name too.
 for (const sub of program.commands.flatMap((one) => [one, ...one.commands]))

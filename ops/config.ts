@@ -16,23 +16,27 @@ export const defaults = {
     rebalanceTimeoutMs: 60_000,
     /** Resuming a partition takes up to this long: the fetch loop sleeps it when all partitions are paused. */
     maxWaitMs: 500,
-    /** Small, because what a time slice leaves unprocessed is fetched again. */
+    /** What one fetch of a partition brings; its window takes many. */
     maxBytesPerPartition: 1024 * 1024,
     requestTimeoutMs: 30_000,
   },
   runtime: {
-    /** One partition may keep its siblings waiting this long: kafkajs fetches again only when all batches are done. */
-    sliceMs: 2_000,
     /** Longest a single record may take; far below rebalanceTimeoutMs, above the slowest dependency's own timeout. */
     recordTimeoutMs: 45_000,
     drainTimeoutMs: 20_000,
     /** Delays before attempts 2, 3, 4; after the last one the record goes to the dead letters. */
     retryDelaysMs: [1_000, 10_000, 60_000] as readonly number[],
-    /** Waits before a dependency that was away is tried again by ONE partition: doubling, with jitter. */
-    probeMinMs: 500,
-    probeMaxMs: 15_000,
+    /** A partition whose record met a dependency that failed once or twice takes this breath, ± half. */
+    breathMs: 500,
     /** Partitions resume one at a time, this far apart. */
     resumeGapMs: 50,
+  },
+  breaker: {
+    /** Failures in a row, none of them a success between: one lost connection is no outage. */
+    tripAfter: 3,
+    /** Waits before ONE process of the fleet tries again: doubling, with jitter; a Retry-After of any length wins. */
+    minMs: 500,
+    maxMs: 15_000,
   },
   processor: {
     /** Per page, in a worker; p99 of real article pages is below 1 s. A page past it goes to the dead letters. */
@@ -44,7 +48,7 @@ export const defaults = {
     /** Children are matched, parents returned. 165 gives a mean near 150 and at most about 200 tokens. */
     childTokens: 165,
     parentTokens: 1000,
-    /** Pages in flight in one process; embeddings are batched over them. */
+    /** Pages in hand in one process, so that their embeddings go in batches; what reaches the API is the budgets' affair. */
     maxInFlight: 24,
   },
   embeddings: {
@@ -55,10 +59,16 @@ export const defaults = {
     /** A batch waits this long for company before it is sent. */
     lingerMs: 15,
     requestTimeoutMs: 30_000,
-    maxInFlight: 4,
+    /** Bounds of the adaptive limit, which finds the knee in between by itself. */
+    adaptiveMaxInFlight: 64,
+    /** With a limit on tokens alone, a request takes this much of its time: small enough to be even. */
+    paceMs: 250,
   },
   postgres: {
-    poolMax: 8,
+    /** Bound of the adaptive limit. */
+    adaptiveMaxInFlight: 8,
+    /** Connections beside those: the budgets' leases, claims of partitions, commands. */
+    poolSpare: 2,
     connectTimeoutMs: 5_000,
     statementTimeoutMs: 15_000,
     lockTimeoutMs: 10_000,
@@ -199,6 +209,9 @@ function derive(env: Environment) {
     postgres: {
       ...defaults.postgres,
       url: env.DATABASE_URL,
+      // Nothing waits for a connection below the limit: there are as many as it may let through at once.
+      poolMax:
+        Math.max(defaults.postgres.adaptiveMaxInFlight, env.DATABASE_MAX_IN_FLIGHT ?? 0) + defaults.postgres.poolSpare,
       maxInFlight: env.DATABASE_MAX_IN_FLIGHT,
     },
     embeddings: {
@@ -209,7 +222,7 @@ function derive(env: Environment) {
       embedded: !hosted,
       model: env.EMBEDDING_MODEL ?? model.model,
       dimensions: env.EMBEDDING_DIMENSIONS ?? model.dimensions,
-      maxInFlight: env.EMBEDDING_MAX_IN_FLIGHT ?? defaults.embeddings.maxInFlight,
+      maxInFlight: env.EMBEDDING_MAX_IN_FLIGHT,
       requestsPerMinute: env.EMBEDDING_REQUESTS_PER_MINUTE,
       tokensPerMinute: env.EMBEDDING_TOKENS_PER_MINUTE,
     },
@@ -229,11 +242,3 @@ export const isDebugging = (env: NodeJS.ProcessEnv = process.env) => ['debug', '
 
 /** Every variable that is read. */
 export const environmentNames: readonly string[] = Object.keys(environment.shape)
-
-/** Settings that are accepted and that nothing enforces yet: whoever sets one must hear it. */
-export const unenforced = (config: Config): string[] =>
-  [
-    config.embeddings.requestsPerMinute !== undefined && 'EMBEDDING_REQUESTS_PER_MINUTE',
-    config.embeddings.tokensPerMinute !== undefined && 'EMBEDDING_TOKENS_PER_MINUTE',
-    config.pagesPerSecond !== undefined && 'PAGES_PER_SECOND',
-  ].filter((name) => name !== false)

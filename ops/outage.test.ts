@@ -41,8 +41,7 @@ t.beforeEach(() => {
   settled.length = 0
   pauses.length = 0
 })
-const chunkerStage = pipeline.stages.find(({ name }) => name === 'chunker')!
-const outages = () => chunkerStage.outages().map(({ dependency }) => dependency)
+const outages = () => pipeline.outages().map(({ dependency }) => dependency)
 const everything = async () => {
   const records = await world.readTopic('pages.processed')
   return Promise.all(

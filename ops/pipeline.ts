@@ -3,12 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPositionReader } from '../connectors/kafka/positions.ts'
 import { createFrontier } from '../connectors/postgres/frontier.ts'
+import { createGatedFrontier } from '../connectors/postgres/gated.ts'
 import { requireUniqueIndex } from '../connectors/postgres/index-check.ts'
 import { createGuardedFetch } from '../connectors/web/guarded-fetch.ts'
 import { createRobots } from '../connectors/web/robots.ts'
 import { createExtractPool } from '../connectors/workers/extract-pool.ts'
-import { MAX_PAGE_BYTES } from '../schemas/topics.ts'
+import { MAX_PAGE_BYTES, topics } from '../schemas/topics.ts'
 import { createCrawlLoop } from '../streams/1-crawler/crawl-loop.ts'
+import type { Permits } from '../streams/1-crawler/crawl-loop.ts'
 import { crawler } from '../streams/1-crawler/crawler.ts'
 import { createPageFetcher } from '../streams/1-crawler/page-fetcher.ts'
 import type { LeasedUrl, PageResult } from '../streams/1-crawler/ports.ts'
@@ -16,13 +18,15 @@ import { processor } from '../streams/2-processor/processor.ts'
 import { chunker } from '../streams/3-chunker/chunker.ts'
 import type { Stage } from '../streams/outcome.ts'
 import { createEmit } from '../streams/runtime/emit.ts'
-import { createInFlightLimit } from '../streams/runtime/in-flight.ts'
+import { createDependencyWatch } from '../streams/runtime/dependency-watch.ts'
+import type { DependencyWatch } from '../streams/runtime/dependency-watch.ts'
 import { systemClock } from '../streams/runtime/ports.ts'
 import type { Observer } from '../streams/runtime/ports.ts'
 import { runStage } from '../streams/runtime/run-stage.ts'
 import type { RunningStage } from '../streams/runtime/run-stage.ts'
+import { partitionKey } from '../streams/runtime/ports.ts'
+import { topology } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
-import { unenforced } from './config.ts'
 import type { Services } from './services.ts'
 
 export interface PipelineObserver extends Observer {
@@ -31,6 +35,8 @@ export interface PipelineObserver extends Observer {
 
 export interface Pipeline {
   readonly stages: readonly RunningStage[]
+  /** Dependencies that partitions of this process wait for. */
+  readonly outages: DependencyWatch['outages']
   /** Drains every stage within its deadline. @returns whether all of them made it. */
   readonly stop: () => Promise<boolean>
 }
@@ -41,6 +47,9 @@ interface Options {
   /** A stage died and will not come back. */
   readonly onFatal: (error: Error) => void
 }
+interface Wiring extends Options {
+  readonly watch: DependencyWatch
+}
 
 interface Running {
   readonly stage: RunningStage
@@ -48,22 +57,41 @@ interface Running {
 }
 
 export async function startPipeline(names: readonly StageName[], options: Options): Promise<Pipeline> {
-  const { config, logger } = options.services
-  const ignored = unenforced(config)
-  if (ignored.length > 0)
-    logger.warn(
-      { ignored },
-      'these limits are not enforced yet; EMBEDDING_MAX_IN_FLIGHT and DATABASE_MAX_IN_FLIGHT are, per process',
-    )
-  await options.services.producer.connect()
-  const running = await Promise.all(names.map((name) => starters[name](options)))
+  const { config, logger, throttle, producer } = options.services
+  const watch = createDependencyWatch({
+    breakers: throttle.breakers,
+    // Every request to these tells their breaker how it went.
+    reportedElsewhere: new Set(['embeddings', 'postgres']),
+    clock: systemClock,
+    logger,
+    pauseMs: config.runtime.breathMs,
+  })
+  let stages: readonly RunningStage[] = []
+  await producer.connect()
+  await throttle.start({ isWanted: watch.isWanted, owned: (name) => ownedBy(stages, name, config.partitions) })
+  const running = await Promise.all(names.map((name) => starters[name]({ ...options, watch })))
+  stages = running.map(({ stage }) => stage)
+  throttle.ownershipChanged()
   return {
-    stages: running.map(({ stage }) => stage),
-    stop: async () => (await Promise.all(running.map(({ stop }) => stop()))).every(Boolean),
+    stages,
+    outages: watch.outages,
+    stop: async () => {
+      const drained = await Promise.all(running.map(({ stop }) => stop()))
+      watch.close()
+      return drained.every(Boolean)
+    },
   }
 }
 
-const starters: Record<StageName, (options: Options) => Promise<Running>> = {
+/** Partitions of a stage's topic that this process owns: they carry its part of the budgets when it is cut off. */
+function ownedBy(stages: readonly RunningStage[], name: StageName, partitions: number | undefined) {
+  const { from } = topology[name]
+  const mine = stages.find((stage) => stage.name === name)?.assignments() ?? []
+  const owned = mine.filter(({ at }) => at.topic.endsWith(from)).map(({ at }) => partitionKey(at))
+  return { owned, of: partitions ?? topics[from].partitions }
+}
+
+const starters: Record<StageName, (wiring: Wiring) => Promise<Running>> = {
   crawler: startCrawler,
   processor: startProcessor,
   chunker: startChunker,
@@ -73,10 +101,9 @@ function start<Value extends { tenant_id: string }, Deps>(
   name: StageName,
   stage: Stage<Value, Deps>,
   deps: Deps,
-  maxInFlight: number,
-  { services, observer, onFatal }: Options,
+  { services, observer, onFatal, watch }: Wiring,
 ): Promise<RunningStage> {
-  const { config } = services
+  const { config, throttle } = services
   return runStage<Value, Deps>({
     name,
     stage,
@@ -87,8 +114,16 @@ function start<Value extends { tenant_id: string }, Deps>(
     codec: services.codec,
     store: services.store,
     prefix: config.topicPrefix,
-    settings: { ...config.kafka, ...config.runtime, writeConcurrency: config.postgres.maxInFlight ?? 2 },
-    limit: createInFlightLimit(maxInFlight),
+    settings: {
+      ...config.kafka,
+      ...config.runtime,
+      // As many transactions stand at the gate as it lets through: what waits behind them gathers into the next ones.
+      writeConcurrency: () => throttle.gates.database.figures().limit ?? 2,
+    },
+    gate: throttle.gates[name],
+    watch,
+    orders: throttle.orders,
+    onAssigned: throttle.ownershipChanged,
     clock: systemClock,
     logger: services.logger,
     observer,
@@ -96,9 +131,9 @@ function start<Value extends { tenant_id: string }, Deps>(
   })
 }
 
-async function startCrawler(options: Options): Promise<Running> {
+async function startCrawler(options: Wiring): Promise<Running> {
   const { services, observer } = options
-  const { config, logger, db } = services
+  const { config, logger, db, throttle } = services
   const settings = config.crawler
   const { userAgent, allowHosts, hostDelayMs } = settings
   const clock = {
@@ -111,7 +146,8 @@ async function startCrawler(options: Options): Promise<Running> {
   const slotsOf = (host: string) => (isOwn(host) ? settings.maxInFlight : 1)
   const web = createGuardedFetch({ allowHosts, userAgent, maxBytes: MAX_PAGE_BYTES })
   const loop = createCrawlLoop({
-    frontier: createFrontier({ db, slotsOf, floorMs }),
+    frontier: createGatedFrontier(createFrontier({ db, slotsOf, floorMs }), services.passage),
+    permits: crawlPermits(services),
     fetchPage: createPageFetcher({
       fetch: web.fetch,
       robots: createRobots({ fetch: web.fetch, clock, userAgent }),
@@ -135,7 +171,7 @@ async function startCrawler(options: Options): Promise<Running> {
     ...(observer.crawled && { onResult: observer.crawled }),
   })
   const deps = { maxPages: settings.maxPages, maxDepth: settings.maxDepth }
-  const stage = await start('crawler', crawler, deps, 8, {
+  const stage = await start('crawler', crawler, deps, {
     ...options,
     observer: {
       ...observer,
@@ -146,9 +182,13 @@ async function startCrawler(options: Options): Promise<Running> {
     },
   })
   loop.start()
+  const obey = () => (throttle.orders.isPaused('crawler', -1) ? loop.pause() : loop.resume())
+  const cancelOrders = throttle.orders.onChange(obey)
+  obey()
   return {
     stage,
     stop: async () => {
+      cancelOrders()
       const [, drained] = await Promise.all([loop.stop(config.runtime.drainTimeoutMs / 2), stage.stop()])
       await web.close()
       return drained
@@ -156,11 +196,10 @@ async function startCrawler(options: Options): Promise<Running> {
   }
 }
 
-async function startProcessor(options: Options): Promise<Running> {
+async function startProcessor(options: Wiring): Promise<Running> {
   const { workers, extractTimeoutMs, workerMemoryMb } = options.services.config.processor
   const pool = createExtractPool({ workers, timeoutMs: extractTimeoutMs, memoryMb: workerMemoryMb })
-  // More pages than workers: while some are produced (a round trip to the broker each), the workers have others to read.
-  const stage = await start('processor', processor, { extract: pool.extract }, workers * 4, options)
+  const stage = await start('processor', processor, { extract: pool.extract }, options)
   return {
     stage,
     stop: async () => {
@@ -171,10 +210,10 @@ async function startProcessor(options: Options): Promise<Running> {
   }
 }
 
-async function startChunker(options: Options): Promise<Running> {
+async function startChunker(options: Wiring): Promise<Running> {
   const { config, db, store, embeddings } = options.services
   await requireUniqueIndex(db)
-  const { childTokens, parentTokens, maxInFlight } = config.chunker
+  const { childTokens, parentTokens } = config.chunker
   const { model, dimensions } = config.embeddings
   const deps = {
     readSource: store.readSource,
@@ -182,6 +221,19 @@ async function startChunker(options: Options): Promise<Running> {
     embed: embeddings.embed,
     config: { childTokens, parentTokens, model, dimensions },
   }
-  const stage = await start('chunker', chunker, deps, maxInFlight, options)
+  const stage = await start('chunker', chunker, deps, options)
   return { stage, stop: () => stage.stop() }
+}
+
+/** Pages fetched are a stage's records too: before one is leased, its budget says so. */
+function crawlPermits({ throttle }: Services): Permits {
+  const gate = throttle.gates.crawl
+  const ask = { tenantId: '', lane: 'live', cost: 1, takes: { crawler_records: 1 } } as const
+  return {
+    take: () => {
+      const release = gate.tryAcquire(ask)
+      return release && ((used) => release(used ? undefined : { kind: 'unsent', latencyMs: 0 }))
+    },
+    nextInMs: () => gate.waitMs(ask).ms,
+  }
 }

@@ -11,6 +11,7 @@ import type { CoalescingProducer } from '../connectors/kafka/producer.ts'
 import { applyTopics } from '../connectors/kafka/topics.ts'
 import type { TopicReport } from '../connectors/kafka/topics.ts'
 import { createPostgres } from '../connectors/postgres/client.ts'
+import { createGatedStore, createPassage } from '../connectors/postgres/gated.ts'
 import { createStore } from '../connectors/postgres/store.ts'
 import type { KnowledgeStore } from '../connectors/postgres/store.ts'
 import { createCodec } from '../schemas/codec.ts'
@@ -18,6 +19,8 @@ import type { Codec } from '../schemas/codec.ts'
 import { physicalTopics } from '../schemas/topics.ts'
 import type { Logger } from '../streams/runtime/ports.ts'
 import type { Connected } from './endpoints.ts'
+import { createThrottle } from './throttle.ts'
+import type { Throttle } from './throttle.ts'
 
 export interface Services {
   readonly config: Connected
@@ -26,7 +29,11 @@ export interface Services {
   readonly producer: CoalescingProducer
   readonly codec: Codec
   readonly db: Knex
+  /** Behind the gate of the database, as everything of the pipeline. */
   readonly store: KnowledgeStore
+  /** Through that gate: for what else the pipeline asks of Postgres. */
+  readonly passage: ReturnType<typeof createPassage>
+  readonly throttle: Throttle
   readonly embeddings: Embeddings
   /** What this process has asked of the embeddings API. */
   readonly embeddingUsage: EmbeddingUsage
@@ -56,17 +63,29 @@ export function createServices(config: Connected, logger: Logger): Services {
   const producer = createProducer(kafka('producer'))
   const db = createPostgres(config.postgres, config.embeddings.dimensions)
   const embeddingUsage = { requests: 0, inputs: 0, tokens: 0 }
-  const embeddings = createEmbeddings(config.embeddings, {
-    send: counted(createRequest(config.embeddings), embeddingUsage),
+  const codec = createCodec({ ...config.registry, prefix: config.topicPrefix })
+  const throttle = createThrottle({
+    ...{ config, logger, kafka, codec, produce: producer.produce },
+    leaseDb: createPostgres({ ...config.postgres, poolMax: 2 }, config.embeddings.dimensions),
   })
+  const passage = createPassage({ gate: throttle.gates.database, breaker: throttle.breakers.postgres, now: Date.now })
+  const embeddings = createEmbeddings(
+    { ...config.embeddings, maxInFlight: config.embeddings.adaptiveMaxInFlight },
+    {
+      send: counted(createRequest(config.embeddings), embeddingUsage),
+      ...throttle.embeddings,
+    },
+  )
   return {
     config,
     logger,
     kafka,
     producer,
-    codec: createCodec({ ...config.registry, prefix: config.topicPrefix }),
+    codec,
     db,
-    store: createStore(db),
+    store: createGatedStore(createStore(db), passage),
+    passage,
+    throttle,
     embeddings,
     embeddingUsage,
     applyTopics: async (apply = true) => {
@@ -79,7 +98,9 @@ export function createServices(config: Connected, logger: Logger): Services {
       }
     },
     close: async () => {
-      await Promise.allSettled([producer.disconnect(), embeddings.close(), db.destroy()])
+      await embeddings.close()
+      await throttle.close()
+      await Promise.allSettled([producer.disconnect(), db.destroy()])
     },
   }
 }

@@ -1,94 +1,100 @@
 /** A batch → request → every page's vectors; a batch that is refused is halved until the input at fault stands alone. */
 import { DependencyUnavailable, StageError } from '../../streams/errors.ts'
 import type { Clock } from '../../streams/runtime/ports.ts'
+import type { Feedback, Release } from '../../streams/throttle/ports.ts'
 import { classifyFailure } from './failures.ts'
 import type { Failure } from './failures.ts'
-import type { RequestFeedback, RequestGate } from './gate.ts'
-import { isWanted, loadOf } from './queue.ts'
-import type { Item, Job } from './queue.ts'
+import type { Pacing } from './pacing.ts'
+import { tokensOf } from './queue.ts'
+import type { Batch, Item, Job } from './queue.ts'
 import type { Reply, SendRequest } from './request.ts'
+
+/** One request, when it is over. */
+export interface RequestReport {
+  /** 'cut': no answer came (timeout, connection refused or reset). */
+  readonly status: number | 'cut'
+  readonly latencyMs: number
+  readonly inputs: number
+  /** By our own count. */
+  readonly tokens: number
+  /** The batch was sent before and not served. */
+  readonly resend: boolean
+}
 
 interface Deps {
   readonly send: SendRequest
-  readonly gate: RequestGate
   readonly clock: Clock
+  readonly pacing: Pacing
   readonly onUsage: (tenantId: string, tokens: number) => void
+  readonly onRequest: (report: RequestReport) => void
   /** Aborted when the connector closes. */
   readonly signal: AbortSignal
 }
 
-type Release = (feedback: RequestFeedback) => void
+type Again = (batches: readonly Batch[]) => void
 
 /** Any server that works takes this. If it refuses this too, it is not the inputs it refuses. */
 const HARMLESS = 'test'
 
-export function createDelivery({ send, gate, clock, onUsage, signal }: Deps) {
+export function createDelivery({ send, clock, pacing, onUsage, onRequest, signal }: Deps) {
   const underWay = new Set<Promise<void>>()
 
-  /** Resolves when the request has left (or none was needed), not when it is answered. */
-  async function dispatch(batch: readonly Item[]): Promise<void> {
-    const release = await enter(batch)
-    if (!release) return
-    const work: Promise<void> = request(batch.filter(isWanted), release).finally(() => underWay.delete(work))
+  function dispatch(batch: Batch, release: Release, again: Again): void {
+    const work: Promise<void> = request(batch, release, again).finally(() => underWay.delete(work))
     underWay.add(work)
   }
 
-  /** undefined: nobody wants the answer any more, or nobody may send. */
-  async function enter(batch: readonly Item[]): Promise<Release | undefined> {
-    const wanted = batch.filter(isWanted)
-    if (wanted.length === 0) return undefined
-    try {
-      const release = await gate.acquire({ inputs: wanted.length, tokens: loadOf(wanted) })
-      if (batch.some(isWanted)) return release
-      release({ kind: 'unsent', latencyMs: 0 })
-    } catch (error) {
-      failAll(wanted, error)
-    }
+  async function request(batch: Batch, release: Release, again: Again): Promise<void> {
+    const sentMs = clock.now()
+    const { outcome, feedback } = await attempt(batch, sentMs)
+    // Before the release: what is to be held back now must not slip through the place that it frees.
+    const resend = learn(outcome, batch, sentMs)
+    release(feedback)
+    if (resend) again([resend])
+    else if ('vectors' in outcome) served(batch, outcome)
+    else if (outcome.kind === 'rejected') again(suspects(batch, outcome.message))
+    else failAll(batch.items, outcome.error)
+  }
+
+  async function attempt(batch: Batch, sentMs: number): Promise<{ outcome: Reply | Failure; feedback: Feedback }> {
+    const texts = batch.suspect === undefined ? batch.items.map(({ text }) => text) : [HARMLESS]
+    const tokens = batch.suspect === undefined ? tokensOf(batch.items) : 1
+    const outcome = await send(texts, signal).catch((error: unknown) => classifyFailure(error, clock.now()))
+    const latencyMs = clock.now() - sentMs
+    const status = 'vectors' in outcome ? 200 : outcome.status
+    onRequest({ status, latencyMs, inputs: texts.length, tokens, resend: batch.resends > 0 })
+    return { outcome, feedback: { ...feedbackOf(outcome), latencyMs } }
+  }
+
+  /** @returns the batch if it is to be sent again as it is. */
+  function learn(outcome: Reply | Failure, batch: Batch, sentMs: number): Batch | undefined {
+    if ('vectors' in outcome) pacing.succeeded(outcome.headers)
+    else if (outcome.kind === 'rejected' && batch.suspect !== undefined) pacing.refused(outcome.message)
+    else if (outcome.kind === 'unavailable' && outcome.cause !== 'closed' && pacing.failed(outcome, batch, sentMs))
+      return { ...batch, resends: batch.resends + 1, wasCut: batch.wasCut || outcome.cause === 'cut' }
     return undefined
   }
 
-  async function request(batch: readonly Item[], release: Release): Promise<void> {
-    const texts = batch.map(({ text }) => text)
-    const outcome = await attempt(texts, release)
-    if ('vectors' in outcome) deliver(batch, outcome)
-    else if (outcome.kind === 'unavailable') failAll(batch, outcome.error)
-    else if (batch.length === 1) await rejectAlone(batch, outcome.message)
-    else await halve(batch)
-  }
-
-  async function attempt(texts: readonly string[], release: Release): Promise<Reply | Failure> {
-    const began = clock.now()
-    try {
-      const reply = await send(texts, signal)
-      release({ kind: 'ok', latencyMs: clock.now() - began, headers: reply.headers })
-      return reply
-    } catch (error) {
-      const failure = classifyFailure(error, clock.now())
-      release({ ...feedbackOf(failure), latencyMs: clock.now() - began })
-      return failure
-    }
-  }
-
-  async function halve(batch: readonly Item[]): Promise<void> {
-    const middle = Math.ceil(batch.length / 2)
-    for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
-      const release = await enter(half)
-      if (release) await request(half.filter(isWanted), release)
-    }
-  }
-
   /** A page goes to the dead letters only if the server takes anything at all; else all of them would, one by one. */
-  async function rejectAlone(batch: readonly Item[], message: string): Promise<void> {
-    const release = await enter(batch)
-    if (!release) return
-    const outcome = await attempt([HARMLESS], release)
-    if ('vectors' in outcome) failAll(batch, new StageError('embedding_rejected', `an input was refused: ${message}`))
-    else failAll(batch, outcome.kind === 'unavailable' ? outcome.error : refusesAll(message))
+  function suspects(batch: Batch, message: string): Batch[] {
+    const { items } = batch
+    if (batch.suspect !== undefined) {
+      failAll(items, refusesAll(message))
+      return []
+    }
+    if (items.length === 1) return [{ ...batch, suspect: message }]
+    const middle = Math.ceil(items.length / 2)
+    return [items.slice(0, middle), items.slice(middle)].map((half) => ({ ...batch, items: half }))
   }
 
-  function deliver(batch: readonly Item[], { vectors, tokens }: Reply): void {
-    charge(batch, tokens ?? batch.reduce((sum, item) => sum + item.tokens, 0))
-    batch.forEach(({ job, position }, i) => {
+  function served(batch: Batch, reply: Reply): void {
+    if (batch.suspect === undefined) deliver(batch.items, reply)
+    else failAll(batch.items, new StageError('embedding_rejected', `an input was refused: ${batch.suspect}`))
+  }
+
+  function deliver(items: readonly Item[], { vectors, tokens }: Reply): void {
+    charge(items, tokens ?? tokensOf(items))
+    items.forEach(({ job, position }, i) => {
       const vector = vectors[i]
       if (typeof vector !== 'string') job.fail(unusable())
       else {
@@ -100,12 +106,12 @@ export function createDelivery({ send, gate, clock, onUsage, signal }: Deps) {
   }
 
   /** Splits the bill by the inputs' own counts; the shares add up to it exactly. */
-  function charge(batch: readonly Item[], billed: number): void {
-    const counted = batch.reduce((sum, { tokens }) => sum + tokens, 0)
+  function charge(items: readonly Item[], billed: number): void {
+    const counted = tokensOf(items)
     const byTenant = new Map<string, number>()
     let seen = 0
     let charged = 0
-    for (const { job, tokens } of batch) {
+    for (const { job, tokens } of items) {
       seen += tokens
       const share = (counted === 0 ? 0 : Math.round((billed * seen) / counted)) - charged
       charged += share
@@ -124,15 +130,17 @@ export function createDelivery({ send, gate, clock, onUsage, signal }: Deps) {
   }
 }
 
-function failAll(batch: readonly Item[], error: unknown): void {
-  const jobs = new Set<Job>(batch.map(({ job }) => job))
+function failAll(items: readonly Item[], error: unknown): void {
+  const jobs = new Set<Job>(items.map(({ job }) => job))
   for (const job of jobs) job.fail(error)
 }
 
-function feedbackOf(failure: Failure): Omit<RequestFeedback, 'latencyMs'> {
-  if (failure.kind === 'rejected') return { kind: 'rejected' }
-  const { retryAfterMs } = failure.error
-  return { kind: failure.throttled ? 'throttled' : 'unavailable', ...(retryAfterMs !== undefined && { retryAfterMs }) }
+function feedbackOf(outcome: Reply | Failure): Pick<Feedback, 'kind' | 'retryAfterMs'> {
+  if ('vectors' in outcome) return { kind: 'ok' }
+  if (outcome.kind === 'rejected') return { kind: 'rejected' }
+  const { cause, error } = outcome
+  const kind = cause === 'throttled' || cause === 'timeout' ? cause : 'unavailable'
+  return { kind, ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }) }
 }
 
 const refusesAll = (message: string) =>

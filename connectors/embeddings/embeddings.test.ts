@@ -4,8 +4,11 @@ import { hashedVector } from '../../ops/embedded/embeddings-hashing.ts'
 import { startEmbeddingsServer } from '../../ops/embedded/embeddings-server.ts'
 import type { Faults } from '../../ops/embedded/embeddings-server.ts'
 import { countTokens } from '../../streams/3-chunker/tokens.ts'
+import { systemClock } from '../../streams/runtime/ports.ts'
+import type { Gate } from '../../streams/throttle/ports.ts'
+import { createGate } from '../../streams/throttle/gate.ts'
 import { createEmbeddings } from './embeddings.ts'
-import type { EmbeddingsSeams, EmbeddingsSettings } from './embeddings.ts'
+import type { EmbeddingsSeams, EmbeddingsSettings, RequestReport } from './embeddings.ts'
 
 const DIMENSIONS = 32
 const never = new AbortController().signal
@@ -127,8 +130,8 @@ t.test('NaN and all zeros fail the page, retriable', async (t) => {
   }
 })
 
-t.test('429, 401, 403, 404, 408 and 5xx mean that nobody is served, at once and without a second try', async (t) => {
-  for (const status of [429, 401, 403, 404, 408, 500, 502, 503]) {
+t.test('401, 403, 404, 408 and 5xx mean that nobody is served, at once and without a second try', async (t) => {
+  for (const status of [401, 403, 404, 408, 500, 502, 503]) {
     const { embed, server } = await connect(t, { faults: { next: [{ kind: 'status', status }] } })
     await t.rejects(
       embed('acme', inputs('one'), never),
@@ -139,8 +142,8 @@ t.test('429, 401, 403, 404, 408 and 5xx mean that nobody is served, at once and 
   }
 })
 
-t.test('Retry-After of any length is passed on', async (t) => {
-  for (const seconds of [1, 86_400]) {
+t.test('a Retry-After beyond a second is passed on, of any length', async (t) => {
+  for (const seconds of [2, 86_400]) {
     const { embed } = await connect(t, {
       faults: { next: [{ kind: 'status', status: 429, retryAfter: `${seconds}` }] },
     })
@@ -151,11 +154,12 @@ t.test('Retry-After of any length is passed on', async (t) => {
   }
 })
 
-t.test('no answer, a cut connection, nobody listening', async (t) => {
+t.test('no answer, a connection cut twice, nobody listening', async (t) => {
   const slow = await connect(t, { requestTimeoutMs: 50, faults: { next: [{ kind: 'hang' }] } })
   await t.rejects(slow.embed('acme', inputs('one'), never), { name: 'DependencyUnavailable', message: /timed out/ })
-  const cut = await connect(t, { faults: { next: [{ kind: 'cut' }] } })
+  const cut = await connect(t, { faults: { next: [{ kind: 'cut', times: 2 }] } })
   await t.rejects(cut.embed('acme', inputs('one'), never), { name: 'DependencyUnavailable' })
+  t.equal(cut.server.log.length, 2)
   const gone = await connect(t)
   await gone.server.close()
   await t.rejects(gone.embed('acme', inputs('one'), never), { name: 'DependencyUnavailable' })
@@ -202,18 +206,19 @@ t.test('empty and oversized inputs are refused before anything is sent', async (
   t.equal(server.log.length, 0)
 })
 
+/** The in-flight gate with another way in. */
+const gateWith = (acquire: Gate['acquire']): Gate => ({
+  ...createGate({ name: 'embeddings', clock: systemClock, budgets: [], localSlots: 1, random: () => 0 }),
+  acquire,
+})
+
 t.test('an aborted page leaves batches that are not sent yet', async (t) => {
   let open = () => {}
   const opened = new Promise<void>((resolve) => (open = resolve))
-  const feedback: string[] = []
-  const gate = {
-    acquire: () =>
-      opened.then(
-        () =>
-          ({ kind }: { kind: string }) =>
-            void feedback.push(kind),
-      ),
-  }
+  const heard: (string | undefined)[] = []
+  const gate = gateWith((_, signal) =>
+    opened.then(() => (signal?.throwIfAborted(), (result) => heard.push(result?.kind))),
+  )
   const { embed, server } = await connect(t, { gate, maxInputsPerRequest: 2 })
   const abort = new AbortController()
   const gone = embed('acme', inputs('a', 'b', 'c'), abort.signal)
@@ -223,28 +228,47 @@ t.test('an aborted page leaves batches that are not sent yet', async (t) => {
   open()
   t.same((await stays).vectors, [expected('d')])
   t.same(batches(server.log), [1])
-  t.same(feedback, ['unsent', 'ok'])
+  t.same(heard, ['ok'])
   await t.rejects(embed('acme', inputs('e'), abort.signal), { message: 'partition lost' })
 })
 
-t.test('a closed gate fails what waits at it', async (t) => {
-  const gate = { acquire: () => Promise.reject(new Error('circuit open')) }
-  const { embed } = await connect(t, { gate })
-  await t.rejects(embed('acme', inputs('a'), never), { message: 'circuit open' })
+t.test('what passed the gate for pages that are gone is given back as unsent', async (t) => {
+  const heard: (string | undefined)[] = []
+  const abort = new AbortController()
+  const gate = gateWith(async () => {
+    abort.abort(new Error('partition lost'))
+    return (result) => heard.push(result?.kind)
+  })
+  const { embed, server } = await connect(t, { gate })
+  await t.rejects(embed('acme', inputs('a'), abort.signal), { message: 'partition lost' })
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(heard, ['unsent'])
+  t.equal(server.log.length, 0)
 })
 
-t.test('the gate hears cost and result of every request', async (t) => {
+t.test('a shut gate fails all that wait', async (t) => {
+  const gate = gateWith(() => Promise.reject(new Error('circuit open')))
+  const { embed } = await connect(t, { gate, maxInputsPerRequest: 1 })
+  const all = await Promise.allSettled([embed('acme', inputs('a', 'b'), never), embed('other', inputs('c'), never)])
+  for (const result of all) t.match(result, { status: 'rejected', reason: { message: 'circuit open' } })
+})
+
+t.test('the gate hears cost and result of every request, and so does who counts them', async (t) => {
   const heard: unknown[] = []
-  const gate = {
-    acquire: async (cost: object) => (result: { kind: string; retryAfterMs?: number }) =>
-      void heard.push({ ...cost, kind: result.kind, retryAfterMs: result.retryAfterMs }),
-  }
-  const { embed } = await connect(t, { gate, faults: { next: [{ kind: 'status', status: 429, retryAfter: '3' }] } })
+  const reports: RequestReport[] = []
+  const gate = gateWith(async (ask) => (result) => void heard.push({ ...ask, ...result }))
+  const faults: Faults = { next: [{ kind: 'status', status: 429, retryAfter: '3' }] }
+  const { embed } = await connect(t, { gate, faults, onRequest: (report) => reports.push(report) })
   await t.rejects(embed('acme', inputs('one', 'two'), never))
   await embed('acme', inputs('one'), never)
+  const takes = (tokens: number) => ({ embedding_requests: 1, embedding_tokens: tokens })
   t.match(heard, [
-    { inputs: 2, tokens: 2, kind: 'throttled', retryAfterMs: 3000 },
-    { inputs: 1, tokens: 1, kind: 'ok' },
+    { tenantId: '', lane: 'live', cost: 2, takes: takes(2), kind: 'throttled', retryAfterMs: 3000, latencyMs: Number },
+    { tenantId: '', lane: 'live', cost: 1, takes: takes(1), kind: 'ok', latencyMs: Number },
+  ])
+  t.match(reports, [
+    { status: 429, inputs: 2, tokens: 2, resend: false },
+    { status: 200, inputs: 1, tokens: 1, resend: false },
   ])
 })
 

@@ -1,29 +1,47 @@
 /** Vectors from an OpenAI-compatible server, in batches over pages and tenants. */
 import type { EmbeddingInput } from '../../streams/3-chunker/chunker.ts'
 import { countTokens } from '../../streams/3-chunker/tokens.ts'
-import { DependencyUnavailable, StageError } from '../../streams/errors.ts'
+import { DependencyUnavailable } from '../../streams/errors.ts'
 import { systemClock } from '../../streams/runtime/ports.ts'
 import type { Clock } from '../../streams/runtime/ports.ts'
+import { createGate } from '../../streams/throttle/gate.ts'
+import type { Gate, Lane } from '../../streams/throttle/ports.ts'
 import { createDelivery } from './delivery.ts'
-import { createInFlightGate } from './gate.ts'
-import type { RequestGate } from './gate.ts'
+import type { RequestReport } from './delivery.ts'
+import { itemOf, refuse } from './inputs.ts'
+import { createLine } from './line.ts'
+import type { Line } from './line.ts'
+import { createPacing } from './pacing.ts'
+import type { Breaker, LearnedLimits } from './pacing.ts'
 import { createQueue } from './queue.ts'
-import type { BatchLimits, Item, Job } from './queue.ts'
+import type { BatchLimits, Job } from './queue.ts'
 import { createRequest } from './request.ts'
 import type { RequestSettings, SendRequest } from './request.ts'
 
 export interface EmbeddingsSettings extends RequestSettings, BatchLimits {
   readonly maxTokensPerInput: number
   readonly lingerMs: number
-  readonly maxInFlight: number
+  /** Where no gate is given: requests of this process under way at once, 4 unless told. */
+  readonly maxInFlight?: number | undefined
 }
+
+export type { Breaker, LearnedLimits, RequestReport }
 
 export interface EmbeddingsSeams {
   readonly clock?: Clock
-  readonly gate?: RequestGate
+  readonly gate?: Gate
   readonly send?: SendRequest
+  readonly random?: () => number
+  readonly breaker?: Breaker
+  /** Tenants with a limit of their own are sent apart, so that the gate can hold just them. */
+  readonly tenantLimited?: (tenantId: string) => boolean
+  /** Tokens wished for in a request, so that the token rate binds and not that of requests; null: whatever waits. */
+  readonly batchTokens?: () => number | null
   /** Tokens billed, after each request, for each tenant in it. */
   readonly onUsage?: (tenantId: string, tokens: number) => void
+  readonly onRequest?: (report: RequestReport) => void
+  /** Called when the provider names other totals than before (`x-ratelimit-limit-*`). */
+  readonly onLimits?: (limits: LearnedLimits) => void
 }
 
 export interface Embedded {
@@ -34,10 +52,16 @@ export interface Embedded {
 
 export interface Embeddings {
   /**
+   * `lane`: live unless told; replay gets the tokens that live leaves, a twentieth at least.
    * @throws StageError embedding_rejected (an input is not taken), embedding_invalid (its vector is unusable;
    * retriable): this page's own. DependencyUnavailable('embeddings'): everybody's. The signal's reason when aborted.
    */
-  readonly embed: (tenantId: string, inputs: readonly EmbeddingInput[], signal: AbortSignal) => Promise<Embedded>
+  readonly embed: (
+    tenantId: string,
+    inputs: readonly EmbeddingInput[],
+    signal: AbortSignal,
+    lane?: Lane,
+  ) => Promise<Embedded>
   /** One question's vector. @throws as `embed`. */
   readonly embedQuery: (tenantId: string, question: string, signal?: AbortSignal) => Promise<string>
   /** Ends requests under way; what waits fails with DependencyUnavailable. */
@@ -46,44 +70,52 @@ export interface Embeddings {
 
 export function createEmbeddings(settings: EmbeddingsSettings, seams: EmbeddingsSeams = {}): Embeddings {
   const clock = seams.clock ?? systemClock
-  const gate = seams.gate ?? createInFlightGate(settings.maxInFlight)
-  const queue = createQueue(settings)
+  const gate =
+    seams.gate ?? createGate({ name: 'embeddings', clock, budgets: [], localSlots: settings.maxInFlight ?? 4 })
   const closing = new AbortController()
-  const delivery = createDelivery({
-    send: seams.send ?? createRequest(settings),
+  const lines = new Map<string, Line>()
+  const jobs = new Set<Job>()
+  const pacing = createPacing({
     gate,
     clock,
+    random: seams.random ?? Math.random,
+    breaker: seams.breaker,
+    onLimits: seams.onLimits ?? (() => {}),
+    nextTokens: () => Math.max(0, ...[...lines.values()].map((line) => line.expected())),
+  })
+  const delivery = createDelivery({
+    send: seams.send ?? createRequest(settings),
+    clock,
+    pacing,
     onUsage: seams.onUsage ?? (() => {}),
+    onRequest: seams.onRequest ?? (() => {}),
     signal: closing.signal,
   })
-  const jobs = new Set<Job>()
-  let lingered = false
-  let pumping = false
-  let cancelLinger: (() => void) | undefined
 
-  /** One batch at a time stands at the gate; meanwhile the queue gathers company for the next. */
-  async function pump() {
-    if (pumping) return
-    pumping = true
-    while (!queue.isEmpty() && (lingered || queue.isFull())) {
-      const batch = queue.take()
-      if (queue.isEmpty()) lingered = false
-      await delivery.dispatch(batch)
-    }
-    pumping = false
-    linger()
+  function lineOf(tenant: string): Line {
+    const tenantId = seams.tenantLimited?.(tenant) ? tenant : ''
+    const line = lines.get(tenantId) ?? newLine(tenantId)
+    lines.set(tenantId, line)
+    return line
   }
 
-  function linger() {
-    if (queue.isEmpty() || cancelLinger) return
-    cancelLinger = clock.after(settings.lingerMs, () => {
-      cancelLinger = undefined
-      lingered = true
-      void pump()
+  const newLine = (tenantId: string): Line =>
+    createLine({
+      tenantId,
+      queue: createQueue(settings),
+      gate,
+      clock,
+      lingerMs: settings.lingerMs,
+      wish: seams.batchTokens ?? (() => null),
+      send: delivery.dispatch,
     })
-  }
 
-  function embed(tenantId: string, inputs: readonly EmbeddingInput[], signal: AbortSignal): Promise<Embedded> {
+  function embed(
+    tenantId: string,
+    inputs: readonly EmbeddingInput[],
+    signal: AbortSignal,
+    lane: Lane = 'live',
+  ): Promise<Embedded> {
     const refusal = refuse(inputs, settings.maxTokensPerInput)
     if (refusal) return Promise.reject(refusal)
     if (signal.aborted) return Promise.reject(signal.reason)
@@ -99,22 +131,23 @@ export function createEmbeddings(settings: EmbeddingsSettings, seams: Embeddings
       }
       const job: Job = {
         tenantId,
+        lane,
         vectors: inputs.map(() => undefined),
         tokens: 0,
         missing: inputs.length,
         settled: false,
         succeed: () => settle(() => resolve({ vectors: job.vectors as string[], tokens: job.tokens })),
-        fail: (error) => settle(() => reject(error)),
+        fail: (error) =>
+          settle(() => {
+            line.dropUnwanted()
+            reject(error)
+          }),
       }
-      const abort = () => {
-        job.fail(signal.reason)
-        queue.dropUnwanted()
-      }
+      const abort = () => job.fail(signal.reason)
+      const line = lineOf(tenantId)
       signal.addEventListener('abort', abort, { once: true })
       jobs.add(job)
-      queue.add(inputs.map((input, position) => itemOf(input, job, position)))
-      if (queue.isFull()) void pump()
-      else linger()
+      line.add(inputs.map((input, position) => itemOf(input, job, position)))
     })
   }
 
@@ -126,30 +159,12 @@ export function createEmbeddings(settings: EmbeddingsSettings, seams: Embeddings
       return vectors[0] as string
     },
     close: async () => {
-      cancelLinger?.()
       closing.abort(closed())
+      for (const line of lines.values()) line.close()
       for (const job of [...jobs]) job.fail(closed())
-      queue.dropUnwanted()
       await delivery.idle()
     },
   }
-}
-
-const itemOf = (input: EmbeddingInput, job: Job, position: number): Item => ({
-  ...input,
-  job,
-  position,
-  load: Math.max(input.tokens, Math.ceil(Buffer.byteLength(input.text) / 4)),
-})
-
-/** What every server refuses is refused here, at no cost for the other pages of a batch. */
-function refuse(inputs: readonly EmbeddingInput[], maxTokens: number): StageError | undefined {
-  for (const { text, tokens } of inputs) {
-    if (text === '') return new StageError('embedding_rejected', 'an input is empty')
-    if (tokens > maxTokens)
-      return new StageError('embedding_rejected', `an input has ${tokens} tokens, the limit is ${maxTokens}`)
-  }
-  return undefined
 }
 
 const closed = () => new DependencyUnavailable('embeddings', 'embeddings: the connector is closed')

@@ -244,7 +244,7 @@ async function realDatabase(t: Test): Promise<Knex> {
   const { libDir } = readConfig({})
   const server = await startRealPostgres({ dataDir: join(t.testdir(), 'postgres'), libDir, settings: { fsync: 'off' } })
   t.teardown(server.stop)
-  const real = createPostgres({ ...defaults.postgres, url: server.url }, TEST_DIMENSIONS)
+  const real = createPostgres({ ...defaults.postgres, poolMax: 2, url: server.url }, TEST_DIMENSIONS)
   t.teardown(() => real.destroy())
   await migrateUp(real)
   return real

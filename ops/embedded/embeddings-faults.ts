@@ -1,4 +1,6 @@
 /** What the offline embeddings server can play, so that the real client is tested against it over a real socket. */
+import { createCapacity, createLatency, createRate, preciseNow } from './embeddings-load.ts'
+import type { CapacityRule, RateRule } from './embeddings-load.ts'
 
 /** Played once (or `times` times), in the order given, one a request. */
 export type Fault = { readonly times?: number } & (
@@ -20,8 +22,20 @@ export interface Faults {
   readonly maxTokens?: number
   /** More requests at a time than this: 429. */
   readonly maxInFlight?: number
-  /** Every answer takes this long. */
-  readonly latencyMs?: number
+  /** Every answer that is not refused at the door takes this long; a pair: uniform between the two, by a fixed seed. */
+  readonly latencyMs?: number | readonly [number, number]
+  /** At the door: beyond it 429 with `retry-after` and `retry-after-ms`; every answer gets `x-ratelimit-*`. */
+  readonly rate?: RateRule
+  /** At the door: every request gets this status, until then (epoch milliseconds) or until other faults are set. */
+  readonly refuse?: {
+    readonly status: number
+    /** Seconds or an HTTP date, as it goes into the header; left out: no header. */
+    readonly retryAfter?: string
+    readonly code?: string
+    readonly untilMs?: number
+  }
+  /** Only so many are served at once, the others wait in line. */
+  readonly capacity?: CapacityRule
 }
 
 export interface Refusal {
@@ -30,18 +44,31 @@ export interface Refusal {
   readonly code?: string
   readonly param?: string
   readonly retryAfter?: string
+  readonly retryAfterMs?: number
 }
 
 export function createFaultPlayer(initial: Faults = {}) {
-  let rules: Faults = initial
-  let queue = expand(initial)
+  let { rules, queue, latency, rate, serve } = prepare(initial)
   return {
+    /** Replaces all rules; buckets and lines start empty. */
     set: (faults: Faults) => {
-      rules = faults
-      queue = expand(faults)
+      ;({ rules, queue, latency, rate, serve } = prepare(faults))
     },
-    latencyMs: () => rules.latencyMs ?? 0,
+    latencyMs: () => latency(),
+    /** Resolves when one of the servers is done with it. */
+    serve: async () => serve?.(),
+    headers: () => rate?.headers() ?? {},
     next: () => queue.shift(),
+    /** What the request hears before anything is looked at: the outage, or the rate that it exceeds. */
+    atTheDoor: (tokens: number): Refusal | undefined => {
+      const { refuse } = rules
+      if (refuse && preciseNow() < (refuse.untilMs ?? Infinity))
+        return { ...refuse, message: `Refused with ${refuse.status}` }
+      const waitMs = rate?.take(tokens) ?? 0
+      if (waitMs === 0) return undefined
+      const retry = { retryAfter: String(Math.ceil(waitMs / 1000)), retryAfterMs: Math.ceil(waitMs) }
+      return { status: 429, message: 'Rate limit reached', code: 'rate_limit_exceeded', ...retry }
+    },
     /** The standing rule that a request breaks. */
     refusal: (inputs: readonly string[], tokens: number, inFlight: number): Refusal | undefined => {
       const { rejectText, maxInputs, maxTokens, maxInFlight } = rules
@@ -57,6 +84,14 @@ export function createFaultPlayer(initial: Faults = {}) {
     },
   }
 }
+
+const prepare = (rules: Faults) => ({
+  rules,
+  queue: expand(rules),
+  latency: createLatency(rules.latencyMs),
+  rate: rules.rate && createRate(rules.rate),
+  serve: rules.capacity && createCapacity(rules.capacity),
+})
 
 const expand = ({ next = [] }: Faults): Fault[] =>
   next.flatMap((fault) => Array.from({ length: Math.min(fault.times ?? 1, 100_000) }, () => fault))

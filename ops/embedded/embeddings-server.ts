@@ -3,7 +3,15 @@
  * the connector's tests. `node ops/embedded/embeddings-server.ts --port N` prints `{"port":N}` when it listens on
  * loopback and ends when its stdin does, so that it never outlives whoever started it.
  *
- * POST /v1/embeddings, GET /v1/models; for tests GET /stats (counters), GET /log (a line a request), POST /faults.
+ * POST /v1/embeddings, GET /v1/models; beside them, for tests and benchmarks:
+ *
+ *   POST /faults        a `Faults` (embeddings-faults.ts) in place of all rules before; `{}` is well-behaved
+ *   GET  /stats         { requests, inputs, tokens, embedded, inFlight, maxInFlight, status: { "200": n, … } }
+ *   GET  /log           [{ seq, atMs, endMs, status, inputs, tokens, inFlight, markers }, …], all that are kept
+ *   GET  /log?since=N   the same from `seq` N on, 5,000 at most; the next page is `since` the last `seq` + 1
+ *
+ * `atMs` is the arrival of a request's head, `endMs` its answer's end, both epoch milliseconds with a fraction of one
+ * monotonic clock; a line is written when the request's end is decided, so the order is that of the ends.
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -14,16 +22,11 @@ import { countTokens } from '../../streams/3-chunker/tokens.ts'
 import { createFaultPlayer, spoil } from './embeddings-faults.ts'
 import type { Fault, Faults, Refusal, Vector } from './embeddings-faults.ts'
 import { hashedVector } from './embeddings-hashing.ts'
+import { sleep } from './embeddings-load.ts'
+import { createRequestLog } from './embeddings-log.ts'
+import type { Arrival, LoggedRequest } from './embeddings-log.ts'
 
-export type { Fault, Faults }
-
-export interface LoggedRequest {
-  readonly atMs: number
-  readonly inputs: number
-  readonly tokens: number
-  /** 0: hung or cut. */
-  readonly status: number
-}
+export type { Fault, Faults, LoggedRequest }
 
 export interface EmbeddingsServer {
   /** Base URL for OPENAI_BASE_URL. */
@@ -39,8 +42,6 @@ const MODEL = 'sluice-hash-v1'
 /** OpenAI's own limits. */
 const MAX_INPUTS = 2048
 const MAX_DIMENSIONS = 4096
-/** Two days of a request a second; the oldest are forgotten, the counters are not. */
-const MAX_LOG = 200_000
 
 interface Request {
   readonly inputs: readonly string[]
@@ -51,59 +52,56 @@ interface Request {
 
 export async function startEmbeddingsServer({ port = 0, faults = {} }: { port?: number; faults?: Faults } = {}) {
   const player = createFaultPlayer(faults)
-  const log: LoggedRequest[] = []
-  const stats = {
-    requests: 0,
-    inputs: 0,
-    tokens: 0,
-    embedded: 0,
-    inFlight: 0,
-    maxInFlight: 0,
-    status: {} as Record<string, number>,
-  }
+  const { arrive, page, log, stats } = createRequestLog()
 
-  function note(inputs: number, tokens: number, status: number) {
-    stats.requests += 1
-    stats.inputs += inputs
-    stats.tokens += tokens
-    if (status === 200) stats.embedded += inputs
-    stats.status[status] = (stats.status[status] ?? 0) + 1
-    log.push({ atMs: Date.now(), inputs, tokens, status })
-    if (log.length > MAX_LOG) log.splice(0, MAX_LOG / 2)
-  }
-
-  async function embed(body: string, response: ServerResponse): Promise<void> {
+  async function embed(body: string, response: ServerResponse, { end, inFlight }: Arrival): Promise<void> {
     const request = readRequest(body)
     if ('status' in request) {
-      note(0, 0, request.status)
+      end({ status: request.status })
       return refuse(response, request)
     }
     const { inputs } = request
     const tokens = inputs.reduce((sum, input) => sum + countTokens(input), 0)
-    const refusal = player.refusal(inputs, tokens, stats.inFlight)
+    const barred = player.atTheDoor(tokens)
+    const headers = player.headers()
+    if (barred) {
+      end({ inputs, tokens, status: barred.status })
+      return refuse(response, barred, headers)
+    }
+    const refusal = player.refusal(inputs, tokens, inFlight)
     const fault = refusal ? undefined : player.next()
-    if (player.latencyMs() > 0) await new Promise((resolve) => setTimeout(resolve, player.latencyMs()))
+    const vectors = await work(request)
     const failed =
       refusal ?? (fault?.kind === 'status' ? { ...fault, message: `Played status ${fault.status}` } : undefined)
     const silent = fault?.kind === 'hang' || fault?.kind === 'cut'
-    note(inputs.length, tokens, silent ? 0 : (failed?.status ?? 200))
-    if (failed) return refuse(response, failed)
+    end({ inputs, tokens, status: silent ? 0 : (failed?.status ?? 200) })
+    if (failed) return refuse(response, failed, headers)
     if (fault?.kind === 'cut') response.destroy()
-    if (!silent) answer(response, request, tokens, fault)
+    if (!silent) answer(response, request, vectors, tokens, fault, headers)
+  }
+
+  /** The computing is part of the latency that was asked for, not on top of it. */
+  async function work({ inputs, dimensions }: Request): Promise<Vector[]> {
+    const latencyMs = player.latencyMs()
+    const done = Promise.all([player.serve(), latencyMs > 0 && sleep(latencyMs)])
+    const vectors = inputs.map((input, index) => ({ index, embedding: hashedVector(input, dimensions) }))
+    await done
+    return vectors
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = `${request.method} ${(request.url ?? '').split('?')[0]}`
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://loopback')
+    const path = `${request.method} ${pathname}`
     if (path === 'POST /v1/embeddings') {
-      stats.inFlight += 1
-      stats.maxInFlight = Math.max(stats.maxInFlight, stats.inFlight)
-      response.on('close', () => (stats.inFlight -= 1))
-      await embed(await readText(request), response)
+      const arrival = arrive((call) => response.on('close', call))
+      await embed(await readText(request), response, arrival)
     } else if (path === 'GET /v1/models')
       json(response, 200, { object: 'list', data: [{ id: MODEL, object: 'model' }] })
     else if (path === 'GET /stats') json(response, 200, stats)
-    else if (path === 'GET /log') json(response, 200, log)
-    else if (path === 'POST /faults') {
+    else if (path === 'GET /log') {
+      const since = searchParams.get('since')
+      json(response, 200, page(since === null ? undefined : Number(since)))
+    } else if (path === 'POST /faults') {
       player.set(JSON.parse(await readText(request)) as Faults)
       json(response, 200, {})
     } else refuse(response, { status: 404, message: `no such path: ${path}` })
@@ -144,16 +142,18 @@ function readRequest(body: string): Request | Refusal {
   return { inputs: inputs as string[], dimensions, base64: format === 'base64', model }
 }
 
-function answer(response: ServerResponse, request: Request, tokens: number, fault: Fault | undefined): void {
-  const vectors = request.inputs.map((input, index) => ({ index, embedding: hashedVector(input, request.dimensions) }))
+function answer(
+  response: ServerResponse,
+  request: Request,
+  vectors: readonly Vector[],
+  tokens: number,
+  fault: Fault | undefined,
+  headers: Record<string, string>,
+): void {
   const base64 = request.base64 && fault?.kind !== 'floats'
   const data = spoil(vectors, fault).map((vector) => ({ object: 'embedding', ...encode(vector, base64) }))
-  json(response, 200, {
-    object: 'list',
-    data,
-    model: request.model,
-    usage: { prompt_tokens: tokens, total_tokens: tokens },
-  })
+  const usage = { prompt_tokens: tokens, total_tokens: tokens }
+  json(response, 200, { object: 'list', data, model: request.model, usage }, headers)
 }
 
 const encode = ({ index, embedding }: Vector, base64: boolean) => ({
@@ -163,9 +163,14 @@ const encode = ({ index, embedding }: Vector, base64: boolean) => ({
     : Array.from(embedding),
 })
 
-function refuse(response: ServerResponse, { status, message, code, param, retryAfter }: Refusal): void {
+function refuse(response: ServerResponse, refusal: Refusal, limits: Record<string, string> = {}): void {
+  const { status, message, code, param, retryAfter, retryAfterMs } = refusal
   const type = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error'
-  const headers: Record<string, string> = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+  const headers = {
+    ...limits,
+    ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+    ...(retryAfterMs !== undefined && { 'retry-after-ms': String(retryAfterMs) }),
+  }
   json(response, status, { error: { message, type, code: code ?? null, param: param ?? null } }, headers)
 }
 

@@ -25,7 +25,7 @@ export async function createTestDatabase({
   const server = testEnvironment.databaseUrl
     ? await realDatabase(testEnvironment.databaseUrl)
     : await startPgliteInMemory()
-  const db = createPostgres({ ...defaults.postgres, url: server.url }, dimensions)
+  const db = createPostgres({ ...defaults.postgres, poolMax: 10, url: server.url }, dimensions)
   if (migrated) await migrateUp(db)
   return {
     url: server.url,

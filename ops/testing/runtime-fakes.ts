@@ -1,10 +1,13 @@
 /** Stand-ins for what surrounds the runtime: a consumer, a batch's payload, a log. Each records what was done to it. */
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs'
+import type { Dependency } from '../../streams/errors.ts'
 import type { Assignment } from '../../streams/runtime/assignments.ts'
+import type { Breaker } from '../../streams/runtime/dependency-watch.ts'
 import type { Headers } from '../../streams/runtime/headers.ts'
 import { partitionKey } from '../../streams/runtime/ports.ts'
 import type { Logger, TopicPartition } from '../../streams/runtime/ports.ts'
 import { createWatermark } from '../../streams/runtime/watermark.ts'
+import type { Gate, Release } from '../../streams/throttle/ports.ts'
 
 export interface Deferred<T> {
   readonly promise: Promise<T>
@@ -57,6 +60,8 @@ export function fakeAssignment(overrides: Partial<Assignment> & { start?: bigint
     ready: true,
     epoch: 1n,
     watermark: createWatermark(start),
+    position: start,
+    end: start,
     ledger: null,
     committed: start,
     probing: false,
@@ -132,4 +137,78 @@ export function fakePayload(options: PayloadOptions) {
     isStale: () => false,
   }
   return { payload, committed, resolved, heartbeats: () => heartbeats }
+}
+
+/** At most `limit` at once, first come first served; `held`: nobody passes. */
+export function fakeGate(limit = 8): Gate & { held: boolean; inFlight: () => number } {
+  const waiting: { pass: (release: Release) => void; tenantId: string }[] = []
+  let running = 0
+  const pass = (): Release => {
+    running += 1
+    let released = false
+    return () => {
+      if (released) return
+      released = true
+      running -= 1
+      next()
+    }
+  }
+  function next() {
+    while (!gate.held && running < limit && waiting.length > 0) waiting.shift()!.pass(pass())
+  }
+  const gate: ReturnType<typeof fakeGate> = {
+    held: false,
+    inFlight: () => running,
+    tryAcquire: () => (gate.held || running >= limit || waiting.length > 0 ? undefined : pass()),
+    acquire: ({ tenantId }, signal) =>
+      new Promise((resolve, reject) => {
+        const one = { pass: resolve, tenantId }
+        waiting.push(one)
+        signal?.addEventListener('abort', () => {
+          waiting.splice(waiting.indexOf(one), 1)
+          reject(signal.reason)
+        })
+        next()
+      }),
+    waitMs: () => ({ ms: 0, reason: 'slots' }),
+    cooldown: () => {},
+    shut: () => {},
+    probing: () => {},
+    figures: () => ({
+      inFlight: running,
+      limit,
+      waiting: waiting.length,
+      waitedMs: { rate: 0, tenant: 0, slots: 0, adaptive: 0, cooldown: 0 },
+      oldestWaitMs: 0,
+    }),
+    close: () => {},
+  }
+  return gate
+}
+
+/** A circuit breaker in the hands of the test. */
+export function fakeBreaker() {
+  const listeners = new Set<() => void>()
+  const failures: string[] = []
+  let state: ReturnType<Breaker['state']> = { kind: 'closed', sinceMs: 0, probeIsMine: false }
+  return {
+    failures,
+    set: (kind: 'closed' | 'open' | 'half-open', probeIsMine = false) => {
+      state = { kind, sinceMs: 0, probeIsMine }
+      for (const call of listeners) call()
+    },
+    successes: 0,
+    state: () => state,
+    failed: ({ message }: { message: string }) => void failures.push(message),
+    succeeded() {
+      this.successes += 1
+    },
+    onChange: (call: () => void) => {
+      listeners.add(call)
+      return () => void listeners.delete(call)
+    },
+  }
+}
+export function fakeBreakers(): Record<Dependency, ReturnType<typeof fakeBreaker>> {
+  return { kafka: fakeBreaker(), registry: fakeBreaker(), postgres: fakeBreaker(), embeddings: fakeBreaker() }
 }

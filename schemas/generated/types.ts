@@ -271,12 +271,14 @@ export interface PageProcessed {
   blocks: Block[]
 }
 
-export type ControlCommand = 'NONE' | 'PAUSE' | 'RESUME' | 'LIMIT'
+export type ControlCommand = 'NONE' | 'PAUSE' | 'RESUME' | 'LIMIT' | 'BREAKER'
+
+export type BreakerPhase = 'NONE' | 'CLOSED' | 'OPEN' | 'HALF_OPEN'
 
 /** A command to every instance, kept until replaced (the topic is compacted; the record's key names what is commanded, an empty value lifts it). */
 export interface PipelineControl {
   /**
-   * What to do.
+   * What to do. PAUSE: take no work of stage, tenant_id and partition; RESUME: the same as an empty value; LIMIT: budget may use value; BREAKER: the fleet's circuit breaker of dependency changed.
    */
   command: ControlCommand
   /**
@@ -309,4 +311,44 @@ export interface PipelineControl {
    * Default: `0`.
    */
   issued_at: bigint
+  /**
+   * LIMIT: what is limited: embedding_requests, embedding_tokens, crawler_records, processor_records, chunker_records (per second), embedding_slots, database_slots (at once).
+   * Default: `""`.
+   */
+  budget: string
+  /**
+   * LIMIT: the total over all instances, per second or at once; negative: no limit, whatever the instances' environment says.
+   * Default: `-1`.
+   */
+  value: number
+  /**
+   * BREAKER: whose circuit: postgres, embeddings, …
+   * Default: `""`.
+   */
+  dependency: string
+  /**
+   * BREAKER: CLOSED: requests pass; OPEN: none is sent; HALF_OPEN: only the probe of instance is.
+   * Default: `"NONE"`.
+   */
+  breaker_state: BreakerPhase
+  /**
+   * BREAKER: grows with each change; a record counts only when its term is above the one before, so of two with equal terms the first in the log counts.
+   * Default: `0`.
+   */
+  term: bigint
+  /**
+   * BREAKER: OPEN: no probe before this long; HALF_OPEN: the probe's holder is given up after it. Milliseconds from when the record was written.
+   * Default: `0`.
+   */
+  duration_ms: bigint
+  /**
+   * BREAKER: probes that failed in a row: the next wait doubles with each.
+   * Default: `0`.
+   */
+  failures: number
+  /**
+   * BREAKER: the instance that wrote the record; HALF_OPEN: that holds the probe.
+   * Default: `""`.
+   */
+  instance: string
 }

@@ -24,6 +24,15 @@ export interface CrawlLoopOptions {
   /** A page whose publishing or storing failed, and the loop after a failed lease, wait this long. */
   readonly troubleDelayMs?: number
   readonly onResult?: (lease: LeasedUrl, result: PageResult) => void
+  /** Budgets stand before a page is leased, so that no lease runs out waiting for one. Without it: as fast as can be. */
+  readonly permits?: Permits
+}
+
+export interface Permits {
+  /** A permit for one page, if there is one now; `used: false` gives it back. */
+  readonly take: () => ((used: boolean) => void) | undefined
+  /** About when the next one will be there, milliseconds. */
+  readonly nextInMs: () => number
 }
 
 export interface CrawlLoop {
@@ -37,6 +46,8 @@ export interface CrawlLoop {
   readonly stop: (drainMs: number) => Promise<void>
 }
 
+const unlimited: Permits = { take: () => () => {}, nextInMs: () => 0 }
+
 export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
   const {
     frontier,
@@ -49,6 +60,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     leaseMs,
     pollMs,
     troubleDelayMs = 5_000,
+    permits = unlimited,
   } = options
   const pages = new Set<Promise<void>>()
   const abort = new AbortController()
@@ -97,8 +109,9 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     }
   }
 
-  function begin(lease: LeasedUrl) {
+  function begin(lease: LeasedUrl, giveBack: (used: boolean) => void) {
     const page = run(lease).finally(() => {
+      giveBack(true)
       pages.delete(page)
       wake()
     })
@@ -108,17 +121,26 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
   /** Leases what there is room for; returns how long there is nothing to do. */
   async function turn(): Promise<number> {
     const quietMs = quietUntilMs - clock.now()
-    const limit = maxInFlight - pages.size
     if (quietMs > 0) return quietMs
-    if (paused || limit <= 0) return pollMs
+    if (paused || pages.size >= maxInFlight) return pollMs
+    const permitted = takePermits(maxInFlight - pages.size)
+    const limit = permitted.length
+    if (limit === 0) return Math.max(1, Math.min(pollMs, permits.nextInMs()))
     try {
       const { leases, nextInMs } = await frontier.lease({ owner, limit, leaseMs })
-      leases.forEach(begin)
+      for (const lease of leases) begin(lease, permitted.pop()!)
       return leases.length === limit ? 0 : Math.min(pollMs, nextInMs ?? pollMs)
     } catch (error) {
       trouble(undefined, error)
       return troubleDelayMs
+    } finally {
+      for (const giveBack of permitted) giveBack(false)
     }
+  }
+  function takePermits(most: number) {
+    const permitted: ((used: boolean) => void)[] = []
+    for (let one = permits.take(); one; one = permitted.length < most ? permits.take() : undefined) permitted.push(one)
+    return permitted
   }
 
   async function loop() {

@@ -17,6 +17,10 @@ export interface Assignment {
   ready: boolean
   epoch: bigint
   watermark: Watermark
+  /** Next offset to take from the log: what lies between it and the watermark is in the window. */
+  position: bigint
+  /** End of the log as the last fetch showed it. */
+  end: bigint
   /** Next offset as durable in Postgres; null for stages without a ledger. */
   ledger: bigint | null
   /** Next offset as committed in Kafka. */
@@ -56,6 +60,8 @@ export function createAssignments(deps: Dependencies): Assignments {
       ready: false,
       epoch: 0n,
       watermark: createWatermark(0n),
+      position: 0n,
+      end: 0n,
       ledger: null,
       committed: -1n,
       probing: false,
@@ -96,6 +102,8 @@ export function createAssignments(deps: Dependencies): Assignments {
     assignment.ledger = claim ? (mine?.nextOffset ?? decision.offset) : null
     assignment.committed = decision.note === 'rewound' ? decision.offset : (offsets.committed ?? -1n)
     assignment.watermark = createWatermark(decision.offset)
+    assignment.position = decision.offset
+    assignment.end = offsets.high
     // Always, also when it is the committed offset: kafkajs may stand elsewhere (a reclaim keeps its fetch position, and a
     // seek that was queued before the partition was lost fires now).
     seek(assignment.at, decision.offset)

@@ -1,7 +1,8 @@
 import t from 'tap'
-import { fakeAssignment, fakePayload } from '../../ops/testing/runtime-fakes.ts'
+import { createFakeClock } from '../../ops/testing/fake-clock.ts'
+import { deferred, fakeAssignment, fakeLogger, fakePayload, partition } from '../../ops/testing/runtime-fakes.ts'
 import type { Assignment } from './assignments.ts'
-import { asksToRejoin, commitProgress } from './commit.ts'
+import { createCommitter } from './commit.ts'
 
 const messages = Array.from({ length: 10 }, (_, offset) => ({ offset }))
 /** An assignment that has finished its first `count` records. */
@@ -13,58 +14,147 @@ function worked(count: number, overrides: Partial<Assignment> = {}) {
   }
   return assignment
 }
+function setup(flush: (assignment: Assignment) => Promise<boolean> = async () => true) {
+  const clock = createFakeClock()
+  return { clock, committer: createCommitter({ flush, clock, logger: fakeLogger() }) }
+}
 
-void t.test('progress is committed and resolved once; without progress nothing is sent', async (t) => {
+void t.test('what was taken in is fetched past; what is settled is committed once, a moment later', async (t) => {
+  const { clock, committer } = setup()
   const assignment = worked(4)
   const { payload, committed, resolved } = fakePayload({ messages })
-  t.equal(await commitProgress(assignment, payload), undefined)
-  t.equal(await commitProgress(assignment, payload), undefined)
+  committer.fetched(assignment, payload)
+  t.strictSame([committed, resolved], [[], [9n]])
+  committer.settled(assignment)
+  committer.settled(assignment)
+  await clock.advance(10_000)
   t.strictSame(committed, [4n])
-  t.ok(resolved.every((offset) => offset === 3n))
+})
+
+void t.test('partitions that are due together go in one request', async (t) => {
+  const { clock, committer } = setup()
+  let requests = 0
+  const { payload } = fakePayload({ messages })
+  committer.fetched(worked(0), {
+    ...payload,
+    commitOffsetsIfNecessary: async (offsets) => {
+      requests += 1
+      t.strictSame(offsets, {
+        topics: [
+          {
+            topic: 'pages.crawled',
+            partitions: [
+              { partition: 0, offset: '4' },
+              { partition: 1, offset: '2' },
+            ],
+          },
+          { topic: 'pages.crawled.retry', partitions: [{ partition: 0, offset: '1' }] },
+        ],
+      })
+    },
+  })
+  committer.settled(worked(4))
+  committer.settled(worked(2, { at: partition(1) }))
+  committer.settled(worked(1, { at: partition(0, 'pages.crawled.retry') }))
+  await clock.advance(1_000)
+  t.equal(requests, 1)
 })
 
 void t.test('nothing is committed or resolved for a partition that was lost', async (t) => {
+  const { clock, committer } = setup()
+  const assignment = worked(4, { alive: false })
   const { payload, committed, resolved } = fakePayload({ messages })
-  await commitProgress(worked(4, { alive: false }), payload)
+  committer.fetched(assignment, payload)
+  committer.settled(assignment)
+  await clock.advance(1_000)
   t.strictSame([committed, resolved], [[], []])
 })
 
 void t.test(
-  'a partition lost during the commit is not resolved: kafkajs throws for what is not assigned',
+  'with a ledger, what is committed never passes it; one that is ahead (a replay) holds nothing back',
   async (t) => {
-    const assignment = worked(4)
-    const { payload, resolved } = fakePayload({ messages, commit: () => void (assignment.alive = false) })
-    await commitProgress(assignment, payload)
-    t.strictSame(resolved, [])
+    for (const [ledger, expected] of [
+      [900n, 4n],
+      [2n, 2n],
+    ] as const) {
+      const { clock, committer } = setup()
+      const assignment = worked(4, { ledger })
+      const { payload, committed } = fakePayload({ messages })
+      committer.fetched(assignment, payload)
+      committer.settled(assignment)
+      await clock.advance(1_000)
+      t.strictSame(committed, [expected])
+    }
   },
 )
 
-void t.test('the fetch position never goes back before the batch', async (t) => {
-  const assignment = worked(4, { committed: 4n })
-  const { payload, resolved } = fakePayload({ messages: [{ offset: 4 }] })
-  await commitProgress(assignment, payload)
-  t.strictSame(resolved, [])
+void t.test('the flush brings the ledger up, and the commit follows it', async (t) => {
+  const { clock, committer } = setup(async (one) => {
+    one.ledger = one.watermark.next()
+    return true
+  })
+  const assignment = worked(4, { ledger: 0n })
+  const { payload, committed } = fakePayload({ messages })
+  committer.fetched(assignment, payload)
+  committer.settled(assignment)
+  await clock.advance(1_000)
+  t.strictSame(committed, [4n])
 })
 
-void t.test('a ledger that is ahead (a replay) holds nothing back; one that is behind does', async (t) => {
-  for (const [ledger, expected] of [
-    [900n, 4n],
-    [2n, 2n],
-  ] as const) {
-    const { payload, committed } = fakePayload({ messages })
-    await commitProgress(worked(4, { ledger }), payload)
-    t.strictSame(committed, [expected])
-  }
+void t.test('a flush or commit that failed is made up for, though no record follows', async (t) => {
+  let [flushes, refusals] = [0, 0]
+  const { clock, committer } = setup(async (one) => {
+    flushes += 1
+    if (flushes === 1) return false
+    one.ledger = one.watermark.next()
+    return true
+  })
+  const assignment = worked(4, { ledger: 0n })
+  const { payload, committed } = fakePayload({
+    messages,
+    commit: () => {
+      refusals += 1
+      if (refusals === 1) throw new Error('coordinator is loading')
+    },
+  })
+  committer.fetched(assignment, payload)
+  committer.settled(assignment)
+  await clock.advance(900)
+  t.strictSame([flushes, committed], [1, []])
+  await clock.advance(5_000)
+  t.strictSame([refusals, committed], [2, [4n]])
 })
 
-void t.test('a failed commit is told and can be tried again; its errors say whether to join again', async (t) => {
+void t.test('an answer that asks to join again is told until the next batch', async (t) => {
+  const { clock, committer } = setup()
   const assignment = worked(4)
   const lost = Object.assign(new Error('moved on'), { type: 'ILLEGAL_GENERATION' })
-  const refused = fakePayload({ messages, commit: () => Promise.reject(lost) })
-  t.equal(await commitProgress(assignment, refused.payload), lost)
-  t.ok(asksToRejoin(lost))
-  for (const error of [new Error('timeout'), null, undefined, 'text']) t.notOk(asksToRejoin(error))
-  const { payload, committed } = fakePayload({ messages })
-  await commitProgress(assignment, payload)
-  t.strictSame(committed, [4n])
+  committer.fetched(assignment, fakePayload({ messages, commit: () => Promise.reject(lost) }).payload)
+  committer.settled(assignment)
+  await clock.advance(300)
+  t.equal(committer.asksToRejoin(), lost)
+  committer.fetched(assignment, fakePayload({ messages, commit: () => Promise.reject(new Error('timeout')) }).payload)
+  await clock.advance(2_000)
+  t.equal(committer.asksToRejoin(), undefined)
+})
+
+void t.test('at a drain all that is settled is committed, also behind a commit that is under way', async (t) => {
+  const { clock, committer } = setup()
+  const answer = deferred()
+  const assignment = worked(2)
+  let slow = true
+  const { payload, committed } = fakePayload({ messages, commit: () => (slow ? answer.promise : undefined) })
+  committer.fetched(assignment, payload)
+  committer.settled(assignment)
+  await clock.advance(300)
+  for (const offset of [2n, 3n]) {
+    assignment.watermark.begin(offset)
+    assignment.watermark.finish(offset)
+  }
+  committer.settled(assignment)
+  const now = committer.commitNow()
+  slow = false
+  answer.resolve()
+  t.ok(await now)
+  t.strictSame(committed, [2n, 4n])
 })

@@ -1,25 +1,108 @@
-/** The one place where a consumer's offset moves. */
+/** The one place where a consumer's offsets move. */
 import type { EachBatchPayload } from 'kafkajs'
+import { errorMessage } from '../errors.ts'
 import type { Assignment } from './assignments.ts'
+import type { Clock, Logger } from './ports.ts'
+
+const COMMIT_EVERY_MS = 250
+/** After a commit or flush that failed: not in a tight loop. */
+const BREATHER_MS = 1_000
+
+export interface Committer {
+  /** A batch was taken in: fetch goes on behind it. The group's offset stays where the settled records end. */
+  readonly fetched: (assignment: Assignment, payload: EachBatchPayload) => void
+  /** Something of this partition was settled: committed soon, with whatever else is due by then. */
+  readonly settled: (assignment: Assignment) => void
+  /** Commits what is settled now. @returns whether all of it is committed. */
+  readonly commitNow: () => Promise<boolean>
+  /** kafkajs jumped to another offset and committed that: our position goes back, so that the next owner halts as well. */
+  readonly recommit: (assignment: Assignment, payload: EachBatchPayload) => Promise<void>
+  /** What the last commit was answered with, if it asks to join again: kafkajs must hear it. */
+  readonly asksToRejoin: () => unknown
+  readonly close: () => void
+}
+
+interface Dependencies {
+  /** Brings the ledger up to the watermark where records needed no write. @returns whether the ledger is up to it. */
+  readonly flush: (assignment: Assignment) => Promise<boolean>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+type Commit = EachBatchPayload['commitOffsetsIfNecessary']
 
 /**
- * Commit moves the group's offset, resolve the fetch position: always both, always forward. With a ledger, what is
- * committed never passes what Postgres holds: committed ≤ ledger at any moment. The fetch position never passes what is
- * committed, so a commit that failed is made up for even if no record follows: the same records are fetched again, the
- * watermark skips them, and the commit is tried again.
- * @returns the error of a commit that failed
+ * Commit moves the group's offset, resolve the fetch position. The fetch position runs ahead of what is committed, by
+ * what the window holds; both only move forward. With a ledger, what is committed never passes what Postgres holds:
+ * committed ≤ ledger at any moment.
  */
-export async function commitProgress(assignment: Assignment, payload: EachBatchPayload): Promise<unknown> {
-  if (!assignment.alive) return undefined
-  try {
-    const offset = durable(assignment)
-    if (offset > assignment.committed) await commit(assignment, payload, offset)
-    // Checked again: the partition may have been lost during the commit, and kafkajs throws for a topic not assigned.
-    if (assignment.alive && assignment.committed > BigInt(payload.batch.firstOffset() ?? -1))
-      payload.resolveOffset(String(assignment.committed - 1n))
-    return undefined
-  } catch (error) {
-    return error
+export function createCommitter({ flush, clock, logger }: Dependencies): Committer {
+  const dirty = new Set<Assignment>()
+  /** The payload's own commit: consumer.commitOffsets is dropped silently once stop() has begun. */
+  let commit: Commit | undefined
+  let rejoin: unknown
+  let cancel: (() => void) | undefined
+  let running: Promise<boolean> | undefined
+  let closed = false
+
+  function schedule(inMs: number) {
+    if (closed) return
+    cancel ??= clock.after(inMs, () => {
+      cancel = undefined
+      void commitNow()
+    })
+  }
+  function commitNow(): Promise<boolean> {
+    running ??= commitAll().finally(() => {
+      running = undefined
+      if (dirty.size > 0) schedule(BREATHER_MS)
+    })
+    return running
+  }
+  async function commitAll(): Promise<boolean> {
+    const due = [...dirty].filter(({ alive }) => alive)
+    dirty.clear()
+    for (const assignment of due) if (!(await flush(assignment))) dirty.add(assignment)
+    const moved = due.filter((assignment) => assignment.alive && durable(assignment) > assignment.committed)
+    if (moved.length > 0) await send(moved)
+    return dirty.size === 0
+  }
+  async function send(moved: readonly Assignment[]) {
+    const offsets = new Map(moved.map((assignment) => [assignment, durable(assignment)]))
+    try {
+      await commit?.({ topics: byTopic(offsets) })
+      for (const [assignment, offset] of offsets) assignment.committed = offset
+    } catch (error) {
+      for (const assignment of moved) if (assignment.alive) dirty.add(assignment)
+      if (isRejoin(error)) rejoin = error
+      logger.warn({ partitions: moved.length, error: errorMessage(error) }, 'offset commit failed')
+    }
+  }
+  return {
+    fetched: (assignment, payload) => {
+      commit = payload.commitOffsetsIfNecessary
+      rejoin = undefined
+      const last = payload.batch.messages.at(-1)
+      if (last && assignment.alive) payload.resolveOffset(last.offset)
+    },
+    settled: (assignment) => {
+      dirty.add(assignment)
+      schedule(COMMIT_EVERY_MS)
+    },
+    commitNow: async () => {
+      await running
+      return commitNow()
+    },
+    recommit: async (assignment, payload) => {
+      if (!assignment.alive) return
+      await payload.commitOffsetsIfNecessary({ topics: byTopic(new Map([[assignment, durable(assignment)]])) })
+      assignment.committed = durable(assignment)
+    },
+    asksToRejoin: () => rejoin,
+    close: () => {
+      closed = true
+      cancel?.()
+    },
   }
 }
 
@@ -28,20 +111,18 @@ function durable({ watermark, ledger }: Assignment): bigint {
   return ledger === null || next < ledger ? next : ledger
 }
 
-async function commit(assignment: Assignment, payload: EachBatchPayload, offset: bigint): Promise<void> {
-  const { topic, partition } = assignment.at
-  // The payload's own commit: consumer.commitOffsets is dropped silently once stop() has begun.
-  await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset: String(offset) }] }] })
-  assignment.committed = offset
+function byTopic(offsets: ReadonlyMap<Assignment, bigint>) {
+  const topics = new Map<string, { partition: number; offset: string }[]>()
+  for (const [{ at }, offset] of offsets) {
+    const partitions = topics.get(at.topic) ?? []
+    topics.set(at.topic, partitions)
+    partitions.push({ partition: at.partition, offset: String(offset) })
+  }
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }))
 }
 
-/** kafkajs jumped to another offset and committed that: our position goes back, so that the next owner halts as well. */
-export async function recommit(assignment: Assignment, payload: EachBatchPayload): Promise<void> {
-  if (assignment.alive) await commit(assignment, payload, durable(assignment))
-}
-
-/** What tells kafkajs to join again must reach it: swallowed, the slice would go on in a generation that has ended. */
-export const asksToRejoin = (error: unknown): boolean =>
+/** What tells kafkajs to join again must reach it: swallowed, we would go on in a generation that has ended. */
+const isRejoin = (error: unknown): boolean =>
   ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'NOT_COORDINATOR_FOR_GROUP', 'UNKNOWN_MEMBER_ID'].includes(
     String((error as { type?: unknown } | null)?.type),
   )

@@ -1,14 +1,15 @@
-/** Guards against offsets that are skipped: what a fetch returns must join on to the watermark. */
+/** Guards against offsets that are skipped: what a fetch returns must join on to what was taken before. */
 import type { EachBatchPayload } from 'kafkajs'
 import { errorMessage } from '../errors.ts'
 import type { Assignment, Assignments } from './assignments.ts'
-import { recommit } from './commit.ts'
+import type { Committer } from './commit.ts'
 import type { PauseScheduler } from './pause-scheduler.ts'
 import type { Logger } from './ports.ts'
 
 interface Dependencies {
   readonly assignments: Assignments
   readonly scheduler: PauseScheduler
+  readonly committer: Committer
   /** First offset that the log holds, and the one that its next record will get. */
   readonly logBounds: (assignment: Assignment) => Promise<{ readonly low: bigint; readonly high: bigint }>
   readonly logger: Logger
@@ -25,7 +26,7 @@ const BREATHER_MS = 1_000
 export function createContiguityCheck(d: Dependencies) {
   return async (assignment: Assignment, payload: EachBatchPayload): Promise<boolean> => {
     const { batch } = payload
-    const expected = assignment.watermark.next()
+    const expected = assignment.position
     if (BigInt(batch.firstOffset() ?? -1) <= expected && BigInt(batch.highWatermark) >= expected) return true
     try {
       // The batch's own high watermark may be that of a replica which lags: the leader's word counts.
@@ -33,17 +34,11 @@ export function createContiguityCheck(d: Dependencies) {
       if (low <= expected && expected <= high) return true
       if (!assignment.alive) return false
       d.assignments.halt(assignment, low > expected ? 'expired_unread' : 'beyond_end', { expected, low, high })
-      await recommit(assignment, payload)
+      await d.committer.recommit(assignment, payload)
     } catch (error) {
       d.scheduler.pause(assignment.at, 'offset-guard', BREATHER_MS)
       d.logger.warn({ ...assignment.at, error: errorMessage(error) }, 'could not check or hold a gap in the offsets')
     }
     return false
   }
-}
-
-/** Control records behind the last record never reach a consumer; unpassed, they would look like lag for ever. */
-export function passTrailing({ watermark }: Assignment, { batch }: EachBatchPayload) {
-  const last = batch.messages.at(-1)
-  if (last && watermark.next() === BigInt(last.offset) + 1n) watermark.passTo(BigInt(batch.lastOffset()) + 1n)
 }

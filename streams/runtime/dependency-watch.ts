@@ -1,7 +1,8 @@
 /**
- * Dependencies that are away. A partition whose record met one pauses with reason `dependency`; no attempt of the record
- * is used up. After a growing wait ONE partition resumes as the probe, one record at a time; when a record of it
- * succeeds, the others follow one by one. Partitions that do not need the dependency never notice.
+ * Partitions whose records met a dependency that is away: they pause with reason `dependency`, no attempt of a record is
+ * used up, and those that do not need it never notice. One watch a process, over all its stages. What the breaker of the
+ * dependency says decides when they go on: open, they wait; half-open and the probe is ours, ONE partition works, one
+ * record at a time; closed, they come back one by one.
  */
 import type { Dependency, DependencyUnavailable } from '../errors.ts'
 import type { Assignment } from './assignments.ts'
@@ -9,98 +10,132 @@ import type { PauseScheduler } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
 import type { Clock, Logger } from './ports.ts'
 
-interface Outage {
-  readonly sinceMs: number
-  failures: number
-  readonly waiting: Map<string, Assignment>
-  cancelProbe: () => void
-  /** Partitions that try; more than one when a try takes longer than probeMaxMs. */
-  readonly probes: Set<Assignment>
+/** The part of a circuit breaker that is needed here; its state is one for the whole fleet. */
+export interface Breaker {
+  readonly state: () => {
+    readonly kind: 'closed' | 'open' | 'half-open'
+    readonly sinceMs: number
+    /** Half-open: this process, and no other, tries. */
+    readonly probeIsMine: boolean
+  }
+  readonly failed: (failure: { readonly message: string; readonly retryAfterMs?: number }) => void
+  readonly succeeded: () => void
+  readonly onChange: (call: () => void) => () => void
 }
 
-export interface DependencyWatch {
+interface Waiting {
+  readonly assignment: Assignment
+  readonly scheduler: PauseScheduler
+}
+
+export interface StageWatch {
   readonly unavailable: (assignment: Assignment, error: DependencyUnavailable) => void
   /** A record of this partition was settled: if it was the probe, the outage is over. */
   readonly succeeded: (assignment: Assignment) => void
+}
+
+export interface DependencyWatch {
+  readonly forStage: (scheduler: PauseScheduler) => StageWatch
+  /** Partitions of this process wait for it. */
+  readonly isWanted: (dependency: Dependency) => boolean
   readonly outages: () => { dependency: Dependency; sinceMs: number; paused: number }[]
   readonly close: () => void
 }
 
 interface Dependencies {
-  readonly scheduler: PauseScheduler
+  readonly breakers: Readonly<Record<Dependency, Breaker>>
+  /** Dependencies whose connector tells their breaker of every request; of the others, only records tell. */
+  readonly reportedElsewhere: ReadonlySet<Dependency>
   readonly clock: Clock
   readonly logger: Logger
-  readonly probeMinMs: number
-  readonly probeMaxMs: number
+  /** While the breaker has not tripped, a partition tries again after this, ± half. */
+  readonly pauseMs: number
   readonly random?: () => number
 }
 
-export function createDependencyWatch(deps: Dependencies): DependencyWatch {
-  const { scheduler, clock, logger, probeMinMs, probeMaxMs, random = Math.random } = deps
-  const outages = new Map<Dependency, Outage>()
+export function createDependencyWatch(d: Dependencies): DependencyWatch {
+  const { breakers, clock, logger, pauseMs, random = Math.random } = d
+  const waiting = new Map<Dependency, Map<string, Waiting>>()
+  const probes = new Map<Dependency, Waiting>()
 
-  function scheduleProbe(dependency: Dependency, outage: Outage, retryAfterMs: number | undefined) {
-    outage.cancelProbe()
-    const ceiling = Math.min(probeMaxMs, probeMinMs * 2 ** Math.min(outage.failures - 1, 16))
-    // Equal jitter: half the wait is certain, so that a probe never follows at once. The provider's own word wins.
-    const waitMs = Math.max(retryAfterMs ?? 0, ceiling / 2 + (random() * ceiling) / 2)
-    outage.cancelProbe = clock.after(waitMs, () => probe(dependency, outage))
+  const cancellations = (Object.keys(breakers) as Dependency[]).map((dependency) =>
+    breakers[dependency].onChange(() => follow(dependency)),
+  )
+
+  function follow(dependency: Dependency) {
+    const { kind, probeIsMine } = breakers[dependency].state()
+    if (kind === 'closed') over(dependency)
+    else if (kind === 'half-open' && probeIsMine) probe(dependency)
+    else endProbe(dependency)
   }
-  function probe(dependency: Dependency, outage: Outage) {
-    for (const [key, assignment] of outage.waiting) {
-      outage.waiting.delete(key)
-      if (!assignment.alive) {
+  function probe(dependency: Dependency) {
+    if (probes.get(dependency)?.assignment.alive) return
+    for (const [key, one] of waiting.get(dependency) ?? []) {
+      waiting.get(dependency)!.delete(key)
+      if (!one.assignment.alive) {
         // A new assignment of the same partition inherits its pause, and nobody else would lift it.
-        scheduler.lift(assignment.at, 'dependency')
+        one.scheduler.lift(one.assignment.at, 'dependency')
         continue
       }
-      outage.probes.add(assignment)
-      assignment.probing = true
-      scheduler.lift(assignment.at, 'dependency')
-      // Its record may have gone meanwhile (an idle partition): then the next one is tried.
-      outage.cancelProbe = clock.after(probeMaxMs, () => probe(dependency, outage))
-      return
+      one.assignment.probing = true
+      probes.set(dependency, one)
+      return one.scheduler.lift(one.assignment.at, 'dependency')
     }
-    if ([...outage.probes].some(({ alive }) => alive)) {
-      outage.cancelProbe = clock.after(probeMaxMs, () => probe(dependency, outage)) // a try is still under way
-      return
-    }
-    outages.delete(dependency) // nobody waits any more: a rebalance took the partitions away
   }
-  function over(dependency: Dependency, outage: Outage) {
-    outage.cancelProbe()
-    outages.delete(dependency)
-    logger.info({ dependency, outageMs: clock.now() - outage.sinceMs }, 'dependency is back')
-    for (const { at } of outage.waiting.values()) scheduler.lift(at, 'dependency')
+  /** The probe failed, or was taken from us: its partition waits again. */
+  function endProbe(dependency: Dependency) {
+    const one = probes.get(dependency)
+    probes.delete(dependency)
+    if (one?.assignment.alive && one.assignment.probing) wait(dependency, one)
   }
+  function wait(dependency: Dependency, one: Waiting) {
+    const all = waiting.get(dependency) ?? new Map<string, Waiting>()
+    waiting.set(dependency, all.set(partitionKey(one.assignment.at), one))
+    one.assignment.probing = false
+    one.scheduler.pause(one.assignment.at, 'dependency')
+  }
+  function over(dependency: Dependency) {
+    const all = [...(waiting.get(dependency)?.values() ?? [])]
+    const probed = probes.get(dependency)
+    if (probed) probed.assignment.probing = false
+    probes.delete(dependency)
+    waiting.delete(dependency)
+    if (all.length > 0) logger.info({ dependency, partitions: all.length }, 'dependency is back')
+    for (const { assignment, scheduler } of all) scheduler.lift(assignment.at, 'dependency')
+  }
+
   return {
-    unavailable: (assignment, error) => {
-      if (!assignment.alive) return // else a late failure would pause the partition of the next assignment
-      const { dependency, retryAfterMs } = error
-      let outage = outages.get(dependency)
-      if (!outage) {
-        outage = { sinceMs: clock.now(), failures: 0, waiting: new Map(), cancelProbe: () => {}, probes: new Set() }
-        outages.set(dependency, outage)
-        logger.warn({ dependency, error: error.message }, 'dependency is away: pausing the partitions that need it')
-      }
-      const wasProbe = outage.probes.delete(assignment)
-      const known = outage.waiting.has(partitionKey(assignment.at))
-      outage.waiting.set(partitionKey(assignment.at), assignment)
-      assignment.probing = false
-      scheduler.pause(assignment.at, 'dependency')
-      if (!wasProbe && (outage.failures > 0 || known)) return
-      outage.failures += 1
-      scheduleProbe(dependency, outage, retryAfterMs)
-    },
-    succeeded: (assignment) => {
-      if (!assignment.probing) return
-      assignment.probing = false
-      for (const [dependency, outage] of [...outages]) if (outage.probes.has(assignment)) over(dependency, outage)
-    },
+    forStage: (scheduler) => ({
+      unavailable: (assignment, error) => {
+        if (!assignment.alive) return // else a late failure would pause the partition of the next assignment
+        const { dependency, message, retryAfterMs } = error
+        const breaker = breakers[dependency]
+        if (!waiting.get(dependency)?.size)
+          logger.warn({ dependency, error: message }, 'dependency is away: pausing the partitions that need it')
+        if (probes.get(dependency)?.assignment === assignment) probes.delete(dependency)
+        wait(dependency, { assignment, scheduler })
+        if (!d.reportedElsewhere.has(dependency))
+          breaker.failed({ message, ...(retryAfterMs !== undefined && { retryAfterMs }) })
+        if (breaker.state().kind === 'closed')
+          // One failure is no outage: this partition alone takes a breath. With ± half, partitions do not march in step.
+          clock.after(Math.max(retryAfterMs ?? 0, pauseMs * (0.5 + random())), () => {
+            if (breaker.state().kind === 'closed') over(dependency)
+          })
+        else follow(dependency)
+      },
+      succeeded: (assignment) => {
+        if (!assignment.probing) return
+        for (const [dependency, one] of probes)
+          if (one.assignment === assignment && !d.reportedElsewhere.has(dependency)) breakers[dependency].succeeded()
+      },
+    }),
+    isWanted: (dependency) => [...(waiting.get(dependency)?.values() ?? [])].some(({ assignment }) => assignment.alive),
     outages: () =>
-      [...outages].map(([dependency, { sinceMs, waiting }]) => ({ dependency, sinceMs, paused: waiting.size })),
+      [...waiting]
+        .filter(([, all]) => all.size > 0)
+        .map(([dependency, all]) => ({ dependency, sinceMs: breakers[dependency].state().sinceMs, paused: all.size })),
     close: () => {
-      for (const { cancelProbe } of outages.values()) cancelProbe()
+      for (const cancel of cancellations) cancel()
     },
   }
 }

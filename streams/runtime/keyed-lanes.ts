@@ -8,10 +8,12 @@ export function createKeyedLanes(): KeyedLanes {
   return {
     run: (key, task) => {
       const before = tails.get(key)
-      const mine = (before ? before.then(task, task) : task()).finally(() => {
-        if (tails.get(key) === mine) tails.delete(key)
-      })
+      const mine = before ? before.then(task, task) : task()
       tails.set(key, mine)
+      const leave = () => {
+        if (tails.get(key) === mine) tails.delete(key)
+      }
+      mine.then(leave, leave) // before whatever the caller awaits; its failure is the caller's to hear
       return mine
     },
   }

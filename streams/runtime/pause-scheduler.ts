@@ -11,6 +11,12 @@ import type { Clock, TopicPartition } from './ports.ts'
 
 export type PauseReason = 'rate' | 'tenant' | 'dependency' | 'retry-due' | 'operator' | 'offset-guard'
 
+/**
+ * With one of these nothing of the partition may be worked on. The others only stop fetching: the window is full, and
+ * what it holds goes on as fast as rates, tenants' limits and due times let it.
+ */
+const blocking: ReadonlySet<PauseReason> = new Set(['dependency', 'operator', 'offset-guard'])
+
 export interface PausableConsumer {
   readonly pause: (partitions: { topic: string; partitions: number[] }[]) => void
   readonly resume: (partitions: { topic: string; partitions: number[] }[]) => void
@@ -23,7 +29,11 @@ export interface PauseScheduler {
   readonly pause: (at: TopicPartition, reason: PauseReason, forMs?: number) => void
   readonly lift: (at: TopicPartition, reason: PauseReason) => void
   readonly isPaused: (at: TopicPartition) => boolean
+  /** Nothing of it may be worked on. */
+  readonly isBlocked: (at: TopicPartition) => boolean
   readonly reasons: (at: TopicPartition) => { reason: PauseReason; sinceMs: number }[]
+  /** Milliseconds that partitions were paused, summed over them, by reason; those that are paused now included. */
+  readonly pausedMs: () => Readonly<Record<PauseReason, number>>
   readonly close: () => void
 }
 
@@ -37,9 +47,14 @@ interface Dependencies {
   readonly onResume?: (at: TopicPartition) => void
 }
 
+interface Held {
+  readonly sinceMs: number
+  readonly ends: boolean
+  readonly cancel: () => void
+}
 interface Paused {
   readonly at: TopicPartition
-  readonly reasons: Map<PauseReason, { sinceMs: number; ends: boolean; cancel: () => void }>
+  readonly reasons: Map<PauseReason, Held>
 }
 
 export function createPauseScheduler({
@@ -50,7 +65,17 @@ export function createPauseScheduler({
   ...on
 }: Dependencies): PauseScheduler {
   const paused = new Map<string, Paused>()
+  /** May not work: from the pause until it is woken, after the last of its blocking reasons has gone. */
+  const blocked = new Set<Paused>()
   const waking: string[] = []
+  const pastMs: Record<PauseReason, number> = {
+    rate: 0,
+    tenant: 0,
+    dependency: 0,
+    'retry-due': 0,
+    operator: 0,
+    'offset-guard': 0,
+  }
   let cancelWake: (() => void) | undefined
 
   const never = () => {}
@@ -73,14 +98,18 @@ export function createPauseScheduler({
     before?.cancel()
     const cancel = ends ? clock.after(forMs, () => lift(at, reason)) : never
     entry.reasons.set(reason, { sinceMs: before?.sinceMs ?? clock.now(), ends, cancel })
+    if (blocking.has(reason)) blocked.add(entry)
     if (!paused.has(key)) tell('pause', at)
     paused.set(key, entry)
     if (!before) on.onPause?.(at, reason)
   }
   function lift(at: TopicPartition, reason: PauseReason) {
     const entry = paused.get(partitionKey(at))
-    entry?.reasons.get(reason)?.cancel()
-    if (!entry?.reasons.delete(reason) || entry.reasons.size > 0) return
+    const held = entry?.reasons.get(reason)
+    if (!entry || !held) return
+    count(reason, held)
+    entry.reasons.delete(reason)
+    if (entry.reasons.size > 0 && !(blocked.has(entry) && !hasBlocking(entry))) return
     waking.push(partitionKey(at))
     if (!cancelWake) wakeNext()
   }
@@ -89,17 +118,31 @@ export function createPauseScheduler({
     cancelWake = undefined
     for (let key = waking.shift(); key !== undefined; key = waking.shift()) {
       const entry = paused.get(key)
-      if (!entry || entry.reasons.size > 0) continue // forgotten, or paused again meanwhile
-      paused.delete(key)
-      tell('resume', entry.at)
-      on.onResume?.(entry.at)
+      if (!entry || hasBlocking(entry)) continue // forgotten, or paused again meanwhile
+      const fetches = entry.reasons.size === 0
+      if (!fetches && !blocked.has(entry)) continue
+      if (fetches) {
+        paused.delete(key)
+        tell('resume', entry.at)
+      }
+      // Its work goes on too, where it was stopped.
+      if (blocked.delete(entry) || fetches) on.onResume?.(entry.at)
       cancelWake = clock.after(resumeGapMs * (0.5 + random()), wakeNext)
       return
     }
   }
+  function hasBlocking({ reasons }: Paused): boolean {
+    for (const reason of reasons.keys()) if (blocking.has(reason)) return true
+    return false
+  }
+  function count(reason: PauseReason, { sinceMs, cancel }: Held) {
+    cancel()
+    pastMs[reason] += clock.now() - sinceMs
+  }
   function forget(key: string, entry: Paused) {
-    for (const { cancel } of entry.reasons.values()) cancel()
+    for (const [reason, held] of entry.reasons) count(reason, held)
     paused.delete(key)
+    blocked.delete(entry)
     tell('resume', entry.at) // else a partition regained later would stay paused in kafkajs, silently
   }
   return {
@@ -110,6 +153,16 @@ export function createPauseScheduler({
     pause,
     lift,
     isPaused: (at) => paused.has(partitionKey(at)),
+    isBlocked: (at) => {
+      const entry = paused.get(partitionKey(at))
+      return entry !== undefined && blocked.has(entry)
+    },
+    pausedMs: () => {
+      const sums = { ...pastMs }
+      for (const { reasons } of paused.values())
+        for (const [reason, { sinceMs }] of reasons) sums[reason] += clock.now() - sinceMs
+      return sums
+    },
     reasons: (at) =>
       [...(paused.get(partitionKey(at))?.reasons ?? [])].map(([reason, { sinceMs }]) => ({ reason, sinceMs })),
     close: () => {

@@ -2,7 +2,7 @@
 import { DependencyUnavailable, Fenced, errorMessage } from '../errors.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Assignment, Assignments } from './assignments.ts'
-import type { DependencyWatch } from './dependency-watch.ts'
+import type { StageWatch } from './dependency-watch.ts'
 import type { PauseScheduler } from './pause-scheduler.ts'
 import type { Clock, Logger, Observer } from './ports.ts'
 import { failed } from './record.ts'
@@ -13,7 +13,7 @@ interface Dependencies {
   readonly name: string
   readonly assignments: Assignments
   readonly scheduler: PauseScheduler
-  readonly watch: DependencyWatch
+  readonly watch: StageWatch
   readonly settle: Settle
   readonly writer: Writer | null
   readonly clock: Clock
@@ -72,15 +72,19 @@ export function createRecordSettler(d: Dependencies) {
       'a record can be neither settled nor dead-lettered',
     )
   }
-  async function flush(assignment: Assignment): Promise<void> {
-    const before = assignment.ledger
+  /** @returns whether the ledger is up to the watermark now. */
+  async function flush(assignment: Assignment): Promise<boolean> {
     try {
+      const before = assignment.ledger
       await d.writer?.flush(assignment)
       if (assignment.ledger !== before) d.watch.succeeded(assignment)
+      return true
     } catch (error) {
-      if (interrupted(assignment, error)) return
-      d.scheduler.pause(assignment.at, 'dependency', BREATHER_MS)
-      d.logger.error({ ...assignment.at, error: errorMessage(error) }, 'could not flush the ledger')
+      if (!interrupted(assignment, error)) {
+        d.scheduler.pause(assignment.at, 'dependency', BREATHER_MS)
+        d.logger.error({ ...assignment.at, error: errorMessage(error) }, 'could not flush the ledger')
+      }
+      return false
     }
   }
 }

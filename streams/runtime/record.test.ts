@@ -5,6 +5,7 @@ import type { FakeMessage } from '../../ops/testing/runtime-fakes.ts'
 import { DependencyUnavailable, Fenced, StageError } from '../errors.ts'
 import type { InputRecord, Outcome } from '../outcome.ts'
 import { failed, handleRecord, readRecord, toRawRecord } from './record.ts'
+import type { ReadRecord } from './record.ts'
 
 interface Value {
   readonly tenant_id: string
@@ -16,18 +17,16 @@ const raw = (message: Partial<FakeMessage> = {}, topic = 'pages.crawled') =>
     fakeAssignment({ at: partition(3, topic) }),
     kafkaMessage({ offset: 42, value: '{"tenant_id":"acme"}', ...message }),
   )
-const signal = new AbortController().signal
-const input: InputRecord<Value> = {
+const input: ReadRecord<Value> = {
   value: { tenant_id: 'acme' },
   tenantId: 'acme',
   timestampMs: 1,
   id: 'x',
   attempt: 1,
-  signal,
 }
 
 void t.test('a record names its tenant, its attempt and where it came from', async (t) => {
-  t.match(await readRecord(raw(), decode, signal), { tenantId: 'acme', attempt: 1, id: 'pages.crawled/3/42' })
+  t.match(await readRecord(raw(), decode), { tenantId: 'acme', attempt: 1, id: 'pages.crawled/3/42' })
 })
 
 void t.test('its identity is that of its first delivery, also when it comes back by the retry topic', async (t) => {
@@ -37,29 +36,25 @@ void t.test('its identity is that of its first delivery, also when it comes back
     'sluice-origin-offset': '42',
     'sluice-attempt': '3',
   }
-  const back = await readRecord(raw({ offset: 7, headers }, 'pages.crawled.retry'), decode, signal)
+  const back = await readRecord(raw({ offset: 7, headers }, 'pages.crawled.retry'), decode)
   t.match(back, { id: 'pages.crawled/3/42', attempt: 3 })
-  t.match(
-    await readRecord(raw({ offset: 7, headers }), decode, signal),
-    { id: 'pages.crawled/3/7', attempt: 1 },
-    'forged',
-  )
+  t.match(await readRecord(raw({ offset: 7, headers }), decode), { id: 'pages.crawled/3/7', attempt: 1 }, 'forged')
 })
 
 void t.test('a key that is not the tenant is refused: it would cross tenants', async (t) => {
   for (const message of [{ key: 'other' }, { key: null }, { key: '', value: '{"tenant_id":""}' }, { key: 'acme ' }])
-    await t.rejects(readRecord(raw(message), decode, signal), { code: 'tenant_mismatch', retriable: false })
+    await t.rejects(readRecord(raw(message), decode), { code: 'tenant_mismatch', retriable: false })
 })
 
 void t.test('a record without a value is refused', async (t) => {
-  await t.rejects(readRecord(raw({ value: null }), decode, signal), { code: 'empty_value', retriable: false })
+  await t.rejects(readRecord(raw({ value: null }), decode), { code: 'empty_value', retriable: false })
 })
 
 void t.test('what cannot be decoded is the codec’s to judge, and the bytes stay with the record', async (t) => {
   const undecodable = new StageError('undecodable', 'unknown schema id')
   const record = raw({ value: 'garbage' })
   await t.rejects(
-    readRecord(record, () => Promise.reject(undecodable), signal),
+    readRecord(record, () => Promise.reject(undecodable)),
     undecodable,
   )
   t.match(failed(undecodable), { kind: 'reject' })

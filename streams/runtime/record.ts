@@ -21,19 +21,21 @@ export function toRawRecord(assignment: Assignment, message: KafkaMessage): RawR
   }
 }
 
+/** A record as its stage will see it; the signal comes with its deadline. */
+export type ReadRecord<Value> = Omit<InputRecord<Value>, 'signal'>
+
 /** @throws StageError empty_value, tenant_mismatch and the codec's; DependencyUnavailable('registry') */
 export async function readRecord<Value extends { tenant_id: string }>(
   raw: RawRecord,
   decode: (value: Buffer) => Promise<Value>,
-  signal: AbortSignal,
-): Promise<InputRecord<Value>> {
+): Promise<ReadRecord<Value>> {
   if (raw.value === null) throw new StageError('empty_value', 'the record has no value')
   const value = await decode(raw.value)
   if (raw.key === null || value.tenant_id === '' || raw.key.toString() !== value.tenant_id)
     throw new StageError('tenant_mismatch', 'the record key is not its tenant_id')
   const { origin, attempt } = raw.travelled
   const id = `${origin.topic}/${origin.partition}/${origin.offset}`
-  return { value, tenantId: value.tenant_id, timestampMs: raw.travelled.timestampMs, id, attempt, signal }
+  return { value, tenantId: value.tenant_id, timestampMs: raw.travelled.timestampMs, id, attempt }
 }
 
 /**
@@ -41,28 +43,37 @@ export async function readRecord<Value extends { tenant_id: string }>(
  * its outcome, and that is dropped.
  * @throws DependencyUnavailable, Fenced: they are no fault of the record
  */
-export async function handleRecord<Value, Deps>(
+export function handleRecord<Value, Deps>(
   stage: Stage<Value, Deps>,
   deps: Deps,
-  input: InputRecord<Value>,
+  input: ReadRecord<Value>,
   { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
 ): Promise<Outcome> {
-  const deadline = new AbortController()
-  const signal = AbortSignal.any([input.signal, deadline.signal])
-  let cancel = () => {}
-  const tooLate = new Promise<Outcome>((resolve) => {
-    cancel = clock.after(timeoutMs, () => {
+  return new Promise((resolve, reject) => {
+    // Not aborted when the partition is lost: the outcome is kept in hand, the record may come back to this process.
+    const deadline = new AbortController()
+    const cancel = clock.after(timeoutMs, () => {
       deadline.abort()
       resolve(failed(new StageError('record_timeout', `no outcome within ${timeoutMs} ms`, { retriable: true })))
     })
+    function answer(outcome: Outcome) {
+      cancel()
+      resolve(outcome)
+    }
+    function fail(error: unknown) {
+      cancel()
+      try {
+        resolve(failed(error))
+      } catch (outage) {
+        reject(outage)
+      }
+    }
+    try {
+      stage.handle({ ...input, signal: deadline.signal }, deps).then(answer, fail)
+    } catch (error) {
+      fail(error)
+    }
   })
-  try {
-    return await Promise.race([stage.handle({ ...input, signal }, deps), tooLate])
-  } catch (error) {
-    return failed(error)
-  } finally {
-    cancel()
-  }
 }
 
 /** The one table of failures. @throws DependencyUnavailable, Fenced */

@@ -3,19 +3,26 @@ import { randomUUID } from 'node:crypto'
 import type { Consumer, Kafka } from 'kafkajs'
 import { retryTopic } from '../../schemas/topics.ts'
 import { errorMessage } from '../errors.ts'
-import type { OutgoingRecord, Stage } from '../outcome.ts'
+import type { OutgoingRecord, Outcome, Stage } from '../outcome.ts'
+import type { Gate, Lane } from '../throttle/ports.ts'
 import { topology } from '../topology.ts'
 import type { StageName } from '../topology.ts'
 import { createAssignments } from './assignments.ts'
 import type { Assignment } from './assignments.ts'
-import { createDependencyWatch } from './dependency-watch.ts'
-import type { InFlightLimit } from './in-flight.ts'
+import { createCommitter } from './commit.ts'
+import type { DependencyWatch } from './dependency-watch.ts'
+import { createIntake } from './intake.ts'
+import { createRuns } from './partition-runs.ts'
 import { createPauseScheduler } from './pause-scheduler.ts'
+import type { PauseReason } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
 import type { Clock, Logger, Observer, Produce, Store, TopicPartition, PositionReader } from './ports.ts'
+import { createRecordSettler } from './record-settler.ts'
 import { createSettle } from './settle.ts'
-import { createSlice } from './slice.ts'
 import { createWriter } from './writer.ts'
+
+/** Between two tries to commit while draining. */
+const DRAIN_RETRY_MS = 250
 
 export interface StageSettings {
   readonly sessionTimeoutMs: number
@@ -23,14 +30,19 @@ export interface StageSettings {
   readonly rebalanceTimeoutMs: number
   readonly maxWaitMs: number
   readonly maxBytesPerPartition: number
-  readonly sliceMs: number
   readonly recordTimeoutMs: number
   readonly drainTimeoutMs: number
   readonly retryDelaysMs: readonly number[]
-  readonly probeMinMs: number
-  readonly probeMaxMs: number
   readonly resumeGapMs: number
-  readonly writeConcurrency: number
+  readonly writeConcurrency: () => number
+}
+
+/** What operators have commanded. */
+export interface Orders {
+  /** Why, if this partition of the stage (or all of it) is paused by a command. */
+  readonly isPaused: (stage: string, partition: number) => boolean
+  readonly isTenantPaused: (stage: string, tenantId: string) => boolean
+  readonly onChange: (call: () => void) => () => void
 }
 
 interface Dependencies<Value, Deps> {
@@ -48,7 +60,13 @@ interface Dependencies<Value, Deps> {
   readonly store: Store
   readonly prefix: string
   readonly settings: StageSettings
-  readonly limit: InFlightLimit
+  /** Decides which record of which tenant is worked on next, and when. */
+  readonly gate: Gate
+  readonly lane?: Lane
+  readonly watch: DependencyWatch
+  readonly orders: Orders
+  /** After every change of what this member owns. */
+  readonly onAssigned?: () => void
   readonly clock: Clock
   readonly logger: Logger
   readonly observer: Observer
@@ -56,15 +74,28 @@ interface Dependencies<Value, Deps> {
   readonly onFatal: (error: Error) => void
 }
 
+/** One partition as an operator wants to see it. */
+export interface PartitionState extends TopicPartition {
+  readonly reasons: readonly { readonly reason: PauseReason; readonly sinceMs: number }[]
+  /** Next offset to settle, and the end of the log as the last fetch showed it. */
+  readonly next: bigint
+  readonly end: bigint
+  readonly inFlight: number
+  /** Timestamp of the oldest record that was fetched and is not settled. */
+  readonly oldestRecordMs: number | undefined
+}
+
 export interface RunningStage {
   readonly name: StageName
   readonly assignments: () => Assignment[]
-  /** The consumer's loop turns: it fetched, beat or ended a batch lately. A hung loop is silent without any error. */
+  readonly partitions: () => PartitionState[]
+  /** The consumer's loop turns, and no record has been under way for far longer than any may take. */
   readonly isAlive: () => boolean
   /** Member of its group and not draining. */
   readonly isReady: () => boolean
-  readonly outages: ReturnType<typeof createDependencyWatch>['outages']
-  readonly reasons: (at: TopicPartition) => { reason: string; sinceMs: number }[]
+  /** Milliseconds that partitions were paused, by reason. */
+  readonly pausedMs: () => Readonly<Record<PauseReason, number>>
+  readonly gate: Gate
   /** Starts nothing new, finishes and commits what is in flight, leaves the group; true: within the deadline. */
   readonly stop: () => Promise<boolean>
 }
@@ -72,7 +103,7 @@ export interface RunningStage {
 export async function runStage<Value extends { tenant_id: string }, Deps>(
   d: Dependencies<Value, Deps>,
 ): Promise<RunningStage> {
-  const { name, kafka, settings, clock, logger, observer, prefix } = d
+  const { name, kafka, settings, clock, logger, observer, prefix, orders } = d
   const edge = topology[name]
   const group = prefix + edge.group
   const subscribed = [prefix + edge.from, prefix + retryTopic(edge.from)]
@@ -87,9 +118,11 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     clock,
     resumeGapMs: settings.resumeGapMs,
     onPause: (at, reason) => observer.paused?.(name, at, reason),
-    onResume: (at) => observer.resumed?.(name, at),
+    onResume: (at) => {
+      observer.resumed?.(name, at)
+      runs.kick(at)
+    },
   })
-  const watch = createDependencyWatch({ scheduler, clock, logger, ...settings })
   const assignments = createAssignments({
     scheduler,
     claim: edge.ledger ? (partitions) => d.store.claim(group, partitions, owner) : null,
@@ -111,22 +144,55 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     clock,
     observer,
   })
-  const slice = createSlice<Value, Deps>({
-    ...d,
-    ...settings,
-    decode: (value) => d.codec.decode(edge.from, value) as Promise<Value>,
+  const { settled, flush } = createRecordSettler({
+    name,
     assignments,
     scheduler,
-    watch,
+    watch: d.watch.forStage(scheduler),
     settle,
     writer,
+    clock,
+    logger,
+    observer,
+  })
+  const committer = createCommitter({ flush, clock, logger })
+  const runs = createRuns<Value, Deps>({
+    name,
+    stage: d.stage,
+    deps: d.deps,
+    decode: (value) => d.codec.decode(edge.from, value) as Promise<Value>,
+    scheduler,
+    gate: d.gate,
+    settled,
+    tenantPaused: (tenantId) => orders.isTenantPaused(name, tenantId),
+    draining: () => draining,
+    lane: d.lane ?? 'live',
+    inHand: new Map<string, Promise<Outcome>>(),
+    space: { bytes: 0 },
+    onSettled: committer.settled,
+    clock,
+    recordTimeoutMs: settings.recordTimeoutMs,
+  })
+  const intake = createIntake({
+    assignments,
+    runOf: runs.of,
+    scheduler,
+    committer,
     logBounds: async ({ at }) => {
       const bounds = (await d.positions.read(group, [at])).get(partitionKey(at))
       if (!bounds) throw new Error(`the bounds of ${partitionKey(at)} are not known`)
       return bounds
     },
     draining: () => draining,
+    logger,
   })
+  const obey = () => {
+    for (const { at } of assignments.all())
+      if (orders.isPaused(name, at.partition)) scheduler.pause(at, 'operator')
+      else scheduler.lift(at, 'operator')
+    runs.kickAll()
+  }
+  const cancelOrders = orders.onChange(obey)
 
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     const { memberAssignment } = payload
@@ -137,6 +203,9 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     joined = true
     lastSignMs = clock.now()
     assignments.replace(partitions)
+    runs.closeLost()
+    obey()
+    d.onAssigned?.()
   })
   const { FETCH, HEARTBEAT, END_BATCH_PROCESS } = consumer.events
   for (const event of [FETCH, HEARTBEAT, END_BATCH_PROCESS] as const)
@@ -158,24 +227,44 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     eachBatchAutoResolve: false,
     // Above the partitions that one member owns: more only costs idle promises, fewer would let partitions wait.
     partitionsConsumedConcurrently: 64,
-    eachBatch: slice,
+    eachBatch: intake,
   })
 
+  /** Work that began ends and is committed while we are still a member; then the group is left. */
+  async function drain() {
+    await runs.idle()
+    while (!(await committer.commitNow()) && joined)
+      await new Promise<void>((resolve) => void clock.after(DRAIN_RETRY_MS, resolve))
+    await consumer.disconnect()
+  }
   return {
     name,
     assignments: assignments.all,
-    isAlive: () => clock.now() - lastSignMs < settings.rebalanceTimeoutMs * 2,
+    partitions: () =>
+      assignments.all().map((assignment) => ({
+        ...assignment.at,
+        reasons: scheduler.reasons(assignment.at),
+        next: assignment.watermark.next(),
+        end: assignment.end,
+        ...runs.stateOf(assignment),
+      })),
+    isAlive: () =>
+      clock.now() - lastSignMs < settings.rebalanceTimeoutMs * 2 &&
+      clock.now() - (runs.oldestStartMs() ?? clock.now()) < settings.recordTimeoutMs * 4,
     isReady: () => joined && !draining,
-    outages: watch.outages,
-    reasons: scheduler.reasons,
+    pausedMs: scheduler.pausedMs,
+    gate: d.gate,
     stop: async () => {
       draining = true
+      cancelOrders()
       // stop() waits for ever on a hung handler: past the deadline we leave, safely, as commits follow the writes.
-      const drained = await within(consumer.disconnect(), settings.drainTimeoutMs, clock)
-      if (!drained)
+      const drained = await within(drain(), settings.drainTimeoutMs, clock)
+      if (!drained) {
         logger.warn({ stage: name }, 'drain deadline passed: leaving work unfinished, it will be redelivered')
+        await within(consumer.disconnect(), 2_000, clock)
+      }
+      committer.close()
       scheduler.close()
-      watch.close()
       await within(d.positions.close(), 2_000, clock)
       return drained
     },

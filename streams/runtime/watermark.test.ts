@@ -90,3 +90,22 @@ void t.test('passTo crosses control records, and no record that is unfinished', 
   watermark.passTo(2n)
   t.equal(watermark.next(), 3n, 'never backwards')
 })
+
+void t.test(
+  'thousands may be open at once, with gaps: what was passed is let go, and nothing else moves',
+  async (t) => {
+    const watermark = createWatermark(0n)
+    const offsets = Array.from({ length: 5_000 }, (_, index) => BigInt(index + Math.floor(index / 7)))
+    for (const offset of offsets) t.ok(watermark.begin(offset))
+    // In blocks of 100, each from its end: the watermark moves once a block.
+    for (let block = 0; block < offsets.length; block += 100) {
+      const last = offsets[block + 99]!
+      for (const offset of offsets.slice(block + 1, block + 100).reverse()) watermark.finish(offset)
+      t.equal(watermark.next(), block === 0 ? 0n : offsets[block - 1]! + 1n)
+      t.equal(watermark.nextWith(new Set([offsets[block]!])), last + 1n)
+      watermark.finish(offsets[block]!)
+      t.equal(watermark.next(), last + 1n)
+      t.notOk(watermark.begin(last), 'passed')
+    }
+  },
+)

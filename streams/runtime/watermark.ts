@@ -17,34 +17,73 @@ export interface Watermark {
   readonly nextWith: (offsets: ReadonlySet<bigint>) => bigint
 }
 
+/** Passed ones are let go of in one piece: shifting each by itself would move all that follow it. */
+const KEEP_PASSED = 1_024
+
+/**
+ * Two arrays with a head, not a Map: an iteration over a Map walks over what was deleted at its front, which with
+ * thousands of records open costs more than all the rest of a record.
+ */
 export function createWatermark(start: bigint): Watermark {
-  /** Begun and not yet passed by the watermark, ascending by insertion; true: finished. */
-  const open = new Map<bigint, boolean>()
+  /** Begun, ascending; those before `head` are passed by the watermark. */
+  let offsets: bigint[] = []
+  let finished: boolean[] = []
+  let head = 0
   let next = start
 
+  /** Where the offset stands, or would stand. Mostly there are no gaps, and the first guess is right. */
+  function indexOf(offset: bigint): number {
+    let low = head
+    let high = offsets.length
+    if (low === high || offset > offsets[high - 1]!) return high
+    const guess = low + Number(offset - offsets[low]!)
+    if (offsets[guess] === offset) return guess
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (offsets[middle]! < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+  function pass() {
+    while (finished[head] === true) {
+      next = offsets[head]! + 1n
+      head += 1
+    }
+    if (head < KEEP_PASSED && head < offsets.length) return
+    offsets = offsets.slice(head)
+    finished = finished.slice(head)
+    head = 0
+  }
   return {
     begin: (offset) => {
-      if (offset < next || open.get(offset) === true) return false
-      open.set(offset, false)
+      if (offset < next) return false
+      const index = indexOf(offset)
+      if (offsets[index] === offset) return !finished[index]
+      if (index === offsets.length) {
+        offsets.push(offset)
+        finished.push(false)
+      } else {
+        offsets.splice(index, 0, offset)
+        finished.splice(index, 0, false)
+      }
       return true
     },
     finish: (offset) => {
-      if (!open.has(offset)) return
-      open.set(offset, true)
-      for (const [first, finished] of open) {
-        if (!finished) return
-        next = first + 1n
-        open.delete(first)
-      }
+      const index = indexOf(offset)
+      if (offsets[index] !== offset) return
+      finished[index] = true
+      if (index === head) pass()
     },
     passTo: (offset) => {
-      if (open.size === 0 && offset > next) next = offset
+      if (offsets.length === 0 && offset > next) next = offset
     },
     next: () => next,
-    nextWith: (offsets) => {
+    nextWith: (together) => {
       let result = next
-      for (const [offset, finished] of open) {
-        if (!finished && !offsets.has(offset)) break
+      for (let index = head; index < offsets.length; index += 1) {
+        const offset = offsets[index]!
+        if (!finished[index] && !together.has(offset)) break
         result = offset + 1n
       }
       return result

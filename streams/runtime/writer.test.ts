@@ -39,7 +39,7 @@ function setup(decide?: (writes: string[], ledger: readonly LedgerPosition[]) =>
       return writes.map(() => written)
     },
   }
-  const writer = createWriter({ store, group: 'g', concurrency })
+  const writer = createWriter({ store, group: 'g', concurrency: () => concurrency })
   const end = (index: number) => calls[index]!.answer.resolve(calls[index]!.writes.map(() => written))
   return { calls, writer, end }
 }

@@ -33,13 +33,14 @@ export function createWriter({
 }: {
   store: Store
   group: string
-  concurrency: number
+  /** Transactions at once; read anew for each. */
+  concurrency: () => number
 }): Writer {
   const queue: Item[] = []
   let running = 0
 
   async function pump(): Promise<void> {
-    if (running >= concurrency) return
+    if (running >= concurrency()) return
     running += 1
     while (queue.length > 0) await commit(takeBatch(queue))
     running -= 1

@@ -1,0 +1,250 @@
+/**
+ * The throttle of one process, wired: budgets leased from the fleet's totals, a gate before each stage and dependency,
+ * one circuit breaker a dependency, and the operators' commands that steer all of them. Before `start` nothing is
+ * limited: commands that only ask one question need no fleet.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Kafka } from 'kafkajs'
+import type { Knex } from 'knex'
+import { createControlChannel } from '../connectors/kafka/control.ts'
+import { createBudgetLeases } from '../connectors/postgres/budget-leases.ts'
+import type { LearnedLimits } from '../connectors/embeddings/embeddings.ts'
+import type { Codec } from '../schemas/codec.ts'
+import { DependencyUnavailable } from '../streams/errors.ts'
+import type { Dependency } from '../streams/errors.ts'
+import { systemClock } from '../streams/runtime/ports.ts'
+import type { Logger, Produce } from '../streams/runtime/ports.ts'
+import type { Orders } from '../streams/runtime/run-stage.ts'
+import { createAimd } from '../streams/throttle/aimd.ts'
+import { createFleetBreaker } from '../streams/throttle/breaker.ts'
+import type { FleetBreaker } from '../streams/throttle/breaker-ports.ts'
+import { emptyControl, isPaused, tenantLimits, total } from '../streams/throttle/control-state.ts'
+import type { BudgetName, ControlState } from '../streams/throttle/control-state.ts'
+import { createGate } from '../streams/throttle/gate.ts'
+import { createGradient } from '../streams/throttle/gradient.ts'
+import { createLeases } from '../streams/throttle/leases.ts'
+import type { Ownership } from '../streams/throttle/leases-ownership.ts'
+import type { Gate } from '../streams/throttle/ports.ts'
+import { stageNames } from '../streams/topology.ts'
+import type { StageName } from '../streams/topology.ts'
+import type { Connected } from './endpoints.ts'
+
+interface Dependencies {
+  readonly config: Connected
+  readonly logger: Logger
+  readonly kafka: (member: string) => Kafka
+  readonly produce: Produce
+  readonly codec: Codec
+  /** With connections of its own: behind a pool full of long writes the leases would end. */
+  readonly leaseDb: Knex
+}
+
+const dependencies: readonly Dependency[] = ['kafka', 'registry', 'postgres', 'embeddings']
+const clock = systemClock
+const perMinute = (value: number | undefined) => (value === undefined ? null : value / 60)
+
+export type Throttle = ReturnType<typeof createThrottle>
+
+export function createThrottle({ config, logger, kafka, produce, codec, leaseDb }: Dependencies) {
+  const instance = randomUUID()
+  const topic = `${config.topicPrefix}pipeline.control`
+  const control = createControlChannel({
+    kafka: kafka('control'),
+    ...{ topic, produce, logger, instance },
+    encode: (value) => codec.encode('pipeline.control', value),
+    decode: (value) => codec.decode('pipeline.control', value),
+  })
+  let started = false
+  const state = (): ControlState => (started ? control.state() : emptyControl)
+
+  // --- budgets -------------------------------------------------------------------------------------------------------
+  let owned: (stage: StageName) => Ownership = () => ({ owned: [], of: 0 })
+  const leases = createLeases({
+    clock,
+    monotonicNow: () => performance.now(),
+    table: createBudgetLeases({ db: leaseDb }),
+    holder: instance,
+    ownership: (budget) => ownershipOf(budget as BudgetName),
+    logger,
+  })
+  /** Whose partitions make up a budget's floor: those of the stage that uses it, or of all stages. */
+  function ownershipOf(budget: BudgetName): Ownership {
+    if (budget.startsWith('embedding_')) return owned('chunker')
+    const stage = stageNames.find((name) => budget === `${name}_records`)
+    if (stage) return owned(stage)
+    const all = stageNames.map((name) => owned(name))
+    return { owned: all.flatMap((one) => one.owned), of: all.reduce((sum, { of }) => sum + of, 0) }
+  }
+  const budgets = {
+    embedding_requests: leases.budget('embedding_requests', 'rate', null),
+    embedding_tokens: leases.budget('embedding_tokens', 'rate', null),
+    embedding_slots: leases.budget('embedding_slots', 'slots', null),
+    database_slots: leases.budget('database_slots', 'slots', null),
+    crawler_records: leases.budget('crawler_records', 'rate', null),
+    processor_records: leases.budget('processor_records', 'rate', null),
+    chunker_records: leases.budget('chunker_records', 'rate', null),
+  } satisfies Record<BudgetName, unknown>
+  const { embeddings, postgres, pagesPerSecond = null } = config
+  const configured: Record<BudgetName, number | null> = {
+    embedding_requests: perMinute(embeddings.requestsPerMinute),
+    embedding_tokens: perMinute(embeddings.tokensPerMinute),
+    embedding_slots: embeddings.maxInFlight ?? null,
+    database_slots: postgres.maxInFlight ?? null,
+    crawler_records: pagesPerSecond,
+    processor_records: pagesPerSecond,
+    chunker_records: pagesPerSecond,
+  }
+  const learned: Partial<Record<BudgetName, number>> = {}
+  /** An operator's word, then the environment's, then what the provider says of itself. */
+  function setTotals() {
+    for (const name of Object.keys(budgets) as BudgetName[]) {
+      const ordered = total(state(), name)
+      budgets[name].setTotal(ordered === undefined ? (configured[name] ?? learned[name] ?? null) : ordered)
+    }
+  }
+  function onLimits({ requestsPerMinute, tokensPerMinute }: LearnedLimits) {
+    if (requestsPerMinute !== undefined) learned.embedding_requests = requestsPerMinute / 60
+    if (tokensPerMinute !== undefined) learned.embedding_tokens = tokensPerMinute / 60
+    if (started) setTotals()
+  }
+
+  // --- gates ---------------------------------------------------------------------------------------------------------
+  const tenants = { ratesOf: (tenantId: string) => tenantLimits(state(), tenantId) }
+  const gates: Record<'embeddings' | 'database' | 'crawl' | StageName, Gate> = {
+    embeddings: createGate({
+      name: 'embeddings',
+      clock,
+      budgets: [budgets.embedding_requests, budgets.embedding_tokens, budgets.embedding_slots],
+      adaptive: createAimd({ clock, max: embeddings.adaptiveMaxInFlight }),
+      tenants,
+    }),
+    database: createGate({
+      name: 'database',
+      clock,
+      budgets: [budgets.database_slots],
+      adaptive: createGradient({ clock, max: postgres.poolMax - postgres.poolSpare }),
+    }),
+    crawl: createGate({ name: 'crawl', clock, budgets: [budgets.crawler_records] }),
+    crawler: createGate({ name: 'crawler', clock, budgets: [], localSlots: config.crawler.maxInFlight, tenants }),
+    processor: createGate({
+      name: 'processor',
+      clock,
+      budgets: [budgets.processor_records],
+      // More pages than workers: while some are produced (a round trip each), the workers have others to read.
+      localSlots: config.processor.workers * 4,
+      tenants,
+    }),
+    chunker: createGate({
+      name: 'chunker',
+      clock,
+      budgets: [budgets.chunker_records],
+      localSlots: config.chunker.maxInFlight,
+      tenants,
+    }),
+  }
+
+  // --- circuit breakers ----------------------------------------------------------------------------------------------
+  const wanted = new Set<Dependency>()
+  let isWanted: (dependency: Dependency) => boolean = () => false
+  const breakerOf = (dependency: Dependency): FleetBreaker =>
+    createFleetBreaker({
+      dependency,
+      // Kafka's own breaker cannot speak through Kafka.
+      channel: dependency === 'kafka' ? null : control,
+      clock,
+      logger,
+      ...config.breaker,
+      hasWork: () => wanted.has(dependency) || isWanted(dependency),
+    })
+  const breakers = Object.fromEntries(dependencies.map((name) => [name, breakerOf(name)])) as Record<
+    Dependency,
+    FleetBreaker
+  >
+  const guarded = [
+    ['embeddings', gates.embeddings],
+    ['postgres', gates.database],
+  ] as const
+  for (const [dependency, gate] of guarded) breakers[dependency].onChange(() => follow(dependency, gate))
+
+  function follow(dependency: Dependency, gate: Gate) {
+    const { kind, probeIsMine } = breakers[dependency].state()
+    if (kind === 'closed') wanted.delete(dependency)
+    const probing = kind === 'half-open' && probeIsMine
+    gate.probing(probing)
+    gate.shut(kind === 'closed' || probing ? null : () => refusal(dependency))
+  }
+  /** Whoever is refused shows that there is work: someone has to try, and it may be this process. */
+  function refusal(dependency: Dependency): Error {
+    wanted.add(dependency)
+    breakers[dependency].wake()
+    const { reason, sinceMs } = breakers[dependency].state()
+    const since = new Date(sinceMs).toISOString()
+    return new DependencyUnavailable(dependency, `${dependency}: the circuit is open since ${since}: ${reason}`)
+  }
+
+  // --- operators -----------------------------------------------------------------------------------------------------
+  const orders: Orders = {
+    isPaused: (stage, partition) => isPaused(state(), stage as StageName, '', partition) !== undefined,
+    isTenantPaused: (stage, tenantId) =>
+      state().pauses.size > 0 && isPaused(state(), stage as StageName, tenantId) !== undefined,
+    onChange: (call) => control.onChange(() => call()),
+  }
+
+  return {
+    gates,
+    breakers,
+    orders,
+    ownershipChanged: leases.ownershipChanged,
+    /** For the embeddings connector. */
+    embeddings: {
+      gate: gates.embeddings,
+      breaker: {
+        failed: (failure: Parameters<FleetBreaker['failed']>[0]) => {
+          if (started) breakers.embeddings.failed(failure)
+        },
+        succeeded: () => {
+          if (started) breakers.embeddings.succeeded()
+        },
+      },
+      onLimits,
+      tenantLimited: (tenantId: string) => {
+        const limits = tenantLimits(state(), tenantId)
+        return limits !== undefined && ('embedding_tokens' in limits || 'embedding_requests' in limits)
+      },
+      /** So many that the rate of tokens binds, not that of requests; with tokens alone, small enough to be even. */
+      batchTokens: () => {
+        const [tokens, requests] = [budgets.embedding_tokens.total(), budgets.embedding_requests.total()]
+        if (tokens === null) return null
+        return requests === null ? (tokens * embeddings.paceMs) / 1000 : tokens / requests
+      },
+    },
+    /** Reads what operators and breakers have said so far, then leases. @throws UserError when the topic is missing. */
+    start: async (ports: {
+      readonly owned: (stage: StageName) => Ownership
+      readonly isWanted: (dependency: Dependency) => boolean
+    }) => {
+      ;({ owned, isWanted } = ports)
+      await control.start()
+      started = true
+      control.onChange(setTotals)
+      setTotals()
+      leases.start()
+    },
+    figures: () => ({
+      budgets: leases.figures(),
+      gates: Object.entries(gates).map(([name, gate]) => ({ gate: name, ...gate.figures() })),
+      breakers: dependencies.map((dependency) => ({ dependency, ...breakers[dependency].state() })),
+      pauses: [...state().pauses.values()],
+      limits: [...state().limits.values()],
+    }),
+    close: async () => {
+      for (const breaker of Object.values(breakers)) breaker.close()
+      for (const gate of Object.values(gates)) gate.close()
+      if (started) {
+        await leases.close()
+        await control.close()
+      }
+      await leaseDb.destroy()
+    },
+  }
+}

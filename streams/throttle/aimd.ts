@@ -1,0 +1,21 @@
+/**
+ * Requests at once to the embeddings API. One more per round trip, × 0.7 when it answers 429, 5xx or not at all, at most
+ * once per round trip; latency is the brake where a server queues instead of refusing.
+ */
+import type { Clock } from '../runtime/ports.ts'
+import { createSearch } from './gradient-search.ts'
+import type { AdaptiveLimit } from './ports.ts'
+
+const cuts = { throttled: 0.7, timeout: 0.7, unavailable: 0.7 }
+
+export function createAimd({
+  clock,
+  max,
+  random = Math.random,
+}: {
+  clock: Clock
+  max: number
+  random?: () => number
+}): AdaptiveLimit {
+  return createSearch({ clock, max, random, cuts })
+}

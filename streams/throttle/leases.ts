@@ -1,0 +1,241 @@
+/**
+ * One budget for the whole fleet, leased: every process renews its parts of all budgets in one statement a second, and
+ * computes its fair part from what the others' rows say. Safety is the table's arithmetic, fairness is share.ts; who
+ * cannot renew has nothing until the others have left its floor alone, and then the floor.
+ */
+import { errorMessage } from '../errors.ts'
+import type { Clock, Logger } from '../runtime/ports.ts'
+import { createHolding } from './leases-holding.ts'
+import type { Holding } from './leases-holding.ts'
+import { createOwnershipLog } from './leases-ownership.ts'
+import type { Ownership, OwnershipLog } from './leases-ownership.ts'
+import { leaseTimings } from './leases-port.ts'
+import type { LeaseAnswer, LeaseAsk, LeaseTable, LeaseTimings } from './leases-port.ts'
+import type { Budget } from './ports.ts'
+
+export interface LeasedBudget extends Budget {
+  /** null: no limit from now on. A lower total holds here at once, in proportion. */
+  readonly setTotal: (total: number | null) => void
+}
+
+export interface LeaseFigures {
+  readonly name: string
+  readonly kind: Budget['kind']
+  readonly total: number | null
+  readonly held: number
+  /** null: without limit. */
+  readonly allowed: number | null
+  /** Slots in use. */
+  readonly used: number
+  /** Until the lease ends here unless it is renewed; 0: there is none. */
+  readonly expiresInMs: number
+}
+
+export interface Leases {
+  /** Once per name. */
+  readonly budget: (name: string, kind: Budget['kind'], total: number | null) => LeasedBudget
+  /** To be called at every assignment and revocation. */
+  readonly ownershipChanged: () => void
+  readonly figures: () => LeaseFigures[]
+  readonly start: () => void
+  /** Gives everything back; what slots are still in use is held until its lease ends. Never throws. */
+  readonly close: () => Promise<void>
+}
+
+interface Dependencies {
+  readonly clock: Clock
+  /** Milliseconds that never jump: performance.now. */
+  readonly monotonicNow: () => number
+  readonly table: LeaseTable
+  /** Of this very process: a restarted one needs another. */
+  readonly holder: string
+  readonly ownership: (budget: string) => Ownership
+  readonly logger: Logger
+  readonly timings?: LeaseTimings
+  readonly random?: () => number
+}
+
+interface Entry {
+  readonly holding: Holding
+  readonly ownership: OwnershipLog
+  readonly listeners: Set<() => void>
+  announced: number
+  /** The table may have a row of it. */
+  listed: boolean
+}
+
+export function createLeases(deps: Dependencies): Leases {
+  const { clock, monotonicNow: now, table, holder, logger, timings = leaseTimings, random = Math.random } = deps
+  const entries = new Map<string, Entry>()
+  let state: 'new' | 'running' | 'closed' = 'new'
+  let sequence = 0
+  let seenMs: number | null = null
+  let lastContactMs = now()
+  let nextTurnMs = -Infinity
+  let lastSentMs = -Infinity
+  let lastUrgentMs = -Infinity
+  let pressed = false
+  let busy = false
+  let failing = false
+  let cancelTurn = () => {}
+  let cancelExpiry = () => {}
+
+  const listed = () => [...entries.values()].filter((entry) => entry.holding.total !== null || entry.listed)
+
+  function allowed({ holding }: Entry): number {
+    return state === 'closed' && holding.total !== null ? 0 : holding.allowed(now())
+  }
+  function announce() {
+    for (const entry of entries.values()) {
+      const value = allowed(entry)
+      if (value === entry.announced) continue
+      entry.announced = value
+      for (const call of [...entry.listeners]) call()
+    }
+  }
+  function sample(): void {
+    for (const { ownership } of listed()) ownership.sample(now())
+  }
+  function asksOf(all: readonly Entry[], sentMs: number, leaving = false): LeaseAsk[] {
+    return all.map((entry) => {
+      const leaves = leaving || entry.holding.total === null
+      entry.listed = !leaves
+      return entry.holding.ask(sentMs, leaves)
+    })
+  }
+
+  async function renew(): Promise<void> {
+    const sentMs = now()
+    if (sentMs < nextTurnMs) lastUrgentMs = sentMs
+    lastSentMs = sentMs
+    nextTurnMs = sentMs + timings.renewMs * (1 + timings.jitter * (2 * random() - 1))
+    pressed = false
+    busy = true
+    sample()
+    const asks = asksOf(listed(), sentMs)
+    announce() // what is asked less of is not used from here on, before anybody else can have it
+    try {
+      accept(await send(asks), sentMs, asks)
+    } catch (error) {
+      if (!failing) logger.warn({ error: errorMessage(error) }, 'leases of the budgets cannot be renewed')
+      failing = true
+    }
+    busy = false
+    announce()
+    schedule()
+  }
+  function send(asks: readonly LeaseAsk[]): Promise<LeaseAnswer> {
+    sequence += 1
+    let cancel = () => {}
+    const late = new Promise<never>((_, reject) => {
+      cancel = clock.after(timings.timeoutMs, () => reject(new Error(`no answer within ${timings.timeoutMs} ms`)))
+    })
+    return Promise.race([table.renew({ holder, sequence, seenMs, asks }), late]).finally(cancel)
+  }
+  function accept(answer: LeaseAnswer, sentMs: number, asks: readonly LeaseAsk[]) {
+    if (state === 'closed') return
+    const own = answer.rows.filter((row) => row.holder === holder)
+    const missing = asks.filter(({ leaving }) => !leaving).length > own.length
+    if (missing || own.some((row) => row.sequence !== sequence)) throw new Error('another process renews in this name')
+    for (const { holding } of entries.values()) holding.answered(answer, sentMs, now())
+    seenMs = Math.max(seenMs ?? 0, answer.nowMs)
+    lastContactMs = now()
+    if (failing) logger.info({}, 'leases of the budgets are renewed again')
+    failing = false
+    cancelExpiry()
+    cancelExpiry = clock.after(sentMs + timings.ttlMs - timings.marginMs - now(), announce)
+  }
+
+  function schedule() {
+    cancelTurn()
+    if (state !== 'running' || busy || listed().length === 0) return
+    cancelTurn = clock.after(Math.max(0, dueMs() - now()), renew)
+  }
+  /** Its turn, or earlier: but not while nobody answers, and not faster than every `urgentGapMs`. */
+  function dueMs(): number {
+    if (failing) return nextTurnMs
+    const wishes = listed().map(({ holding }) => holding.early(now()))
+    const early = wishes.map((wish) => (wish === 'soon' ? lastSentMs + timings.pollMs : wish === 'now' ? now() : wish))
+    const wished = Math.min(pressed ? now() : Infinity, ...early.map((atMs) => atMs ?? Infinity))
+    return Math.min(nextTurnMs, Math.max(wished, lastUrgentMs + timings.urgentGapMs))
+  }
+  function press() {
+    if (pressed || state !== 'running') return
+    pressed = true
+    if (!busy) schedule()
+  }
+
+  function setTotal({ holding, ownership, listed }: Entry, total: number | null) {
+    if (holding.total === null && total !== null && !listed) ownership.reset()
+    holding.total = total === null ? null : Math.max(0, total)
+    announce()
+    press()
+  }
+  function budgetOf(entry: Entry): LeasedBudget {
+    const { holding, listeners } = entry
+    return {
+      name: holding.name,
+      kind: holding.kind,
+      total: () => holding.total,
+      allowed: () => allowed(entry),
+      hungry: () => {
+        if (!pressed && holding.total !== null && holding.isUnheard()) press()
+      },
+      attach: (demand) => void (holding.demand = demand),
+      onChange: (call) => {
+        listeners.add(call)
+        return () => void listeners.delete(call)
+      },
+      setTotal: (total) => setTotal(entry, total),
+    }
+  }
+  return {
+    budget: (name, kind, total) => {
+      if (entries.has(name)) throw new Error(`the budget ${name} is there already`)
+      const ownership = createOwnershipLog(() => deps.ownership(name), timings)
+      const contact = () => lastContactMs
+      const holding = createHolding({ name, kind, holder, ownership, timings, lastContactMs: contact })
+      holding.total = total
+      const entry: Entry = { holding, ownership, listeners: new Set(), announced: NaN, listed: false }
+      entry.announced = allowed(entry)
+      entries.set(name, entry)
+      press()
+      return budgetOf(entry)
+    },
+    ownershipChanged: () => {
+      sample()
+      press()
+    },
+    figures: () =>
+      [...entries.values()].map((entry) => ({
+        name: entry.holding.name,
+        kind: entry.holding.kind,
+        total: entry.holding.total,
+        held: entry.holding.held(),
+        allowed: entry.holding.total === null ? null : allowed(entry),
+        used: entry.holding.demand.inUse(),
+        expiresInMs: Math.max(0, entry.holding.expiresAtMs() - now()),
+      })),
+    start: () => {
+      if (state !== 'new') return
+      state = 'running'
+      schedule()
+    },
+    close: async () => {
+      if (state === 'closed') return
+      state = 'closed'
+      cancelTurn()
+      cancelExpiry()
+      announce()
+      const asks = asksOf(
+        listed().filter((entry) => entry.listed),
+        now(),
+        true,
+      )
+      if (asks.length === 0) return
+      await send(asks).catch((error: unknown) =>
+        logger.debug({ error: errorMessage(error) }, 'leases were not given back; they end by themselves'),
+      )
+    },
+  }
+}
