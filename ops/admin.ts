@@ -1,4 +1,4 @@
-/** The admin port: /healthz, /readyz, /metrics. Loopback unless ADMIN_HOST and a token say otherwise. */
+/** The admin port: /healthz, /readyz, /metrics, /status. Loopback unless ADMIN_HOST and a token say otherwise. */
 import { timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import { UserError } from '../streams/errors.ts'
 import type { RunningStage } from '../streams/runtime/run-stage.ts'
 import type { Metrics } from './metrics.ts'
+import type { Status } from './status.ts'
 
 interface Options {
   readonly host: string
@@ -13,6 +14,7 @@ interface Options {
   readonly token: string | undefined
   readonly stages: readonly RunningStage[]
   readonly metrics: Metrics
+  readonly status?: Status
 }
 
 interface Answer {
@@ -51,7 +53,7 @@ export async function startAdmin(
   }
 }
 
-async function answer(request: IncomingMessage, { token, stages, metrics }: Options): Promise<Answer> {
+async function answer(request: IncomingMessage, { token, stages, metrics, status }: Options): Promise<Answer> {
   const { pathname } = new URL(request.url ?? '/', 'http://admin')
   if (request.method !== 'GET') return json(405, { error: 'GET only' })
   // Probes carry no token; they tell nothing but health.
@@ -65,7 +67,8 @@ async function answer(request: IncomingMessage, { token, stages, metrics }: Opti
   }
   if (token !== undefined && !hasToken(request, token)) return json(401, { error: 'a bearer token is needed' })
   if (pathname === '/metrics') return { status: 200, type: metrics.contentType, body: await metrics.text() }
-  return json(404, { error: 'not found', paths: ['/healthz', '/readyz', '/metrics'] })
+  if (pathname === '/status' && status) return json(200, { stages: status.stages(), ...status.throttle() })
+  return json(404, { error: 'not found', paths: ['/healthz', '/readyz', '/metrics', '/status'] })
 }
 
 const json = (status: number, body: object): Answer => ({

@@ -1,5 +1,7 @@
 /** Counters that the stages feed. Names are public: `sluice_<noun>_<unit>`; labels come from small fixed sets. */
 import { Counter, Registry, collectDefaultMetrics } from 'prom-client'
+import { registerThrottleMetrics } from './throttle-metrics.ts'
+import type { Status } from './status.ts'
 import type { PipelineObserver } from './pipeline.ts'
 
 export interface Metrics {
@@ -7,6 +9,8 @@ export interface Metrics {
   /** Prometheus' text format. */
   readonly text: () => Promise<string>
   readonly contentType: string
+  /** From now on what the throttle does and how far the stages are is told too. */
+  readonly follow: (status: Status) => void
 }
 
 export function createMetrics(): Metrics {
@@ -25,11 +29,17 @@ export function createMetrics(): Metrics {
     'reason',
   ])
   const resumes = counter('partition_resumes', 'Times that a partition was resumed, by stage.', ['stage'])
+  let status: Status | undefined
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    follow: (followed) => {
+      status = followed
+      registerThrottleMetrics(registry, followed)
+    },
     observer: {
       settled: (stage, outcome, { code }) => {
+        status?.settled(stage)
         records.inc({ stage, outcome })
         if (code) failures.inc({ stage, code })
       },

@@ -7,6 +7,7 @@ import { foreground } from '../foreground.ts'
 import { createLogger } from '../logger.ts'
 import { createMetrics } from '../metrics.ts'
 import { startPipeline } from '../pipeline.ts'
+import { createStatus } from '../status.ts'
 import { createServices } from '../services.ts'
 
 /** `sluice run STAGE…`: nothing embedded, nothing migrated; missing topics are an error that names the command. */
@@ -28,7 +29,9 @@ export function run(names: readonly StageName[]): Promise<never> {
       life.defer('stages', async () => {
         if (!(await pipeline.stop())) process.exitCode = 1
       })
-      const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics })
+      const status = createStatus(() => pipeline.stages, services.throttle)
+      metrics.follow(status)
+      const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics, status })
       life.defer('admin port', admin.close)
       logger.info({ adminPort: admin.port }, 'running')
       await life.stopped

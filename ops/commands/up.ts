@@ -6,6 +6,7 @@ import { foreground } from '../foreground.ts'
 import { createLogger } from '../logger.ts'
 import { createMetrics } from '../metrics.ts'
 import { startPipeline } from '../pipeline.ts'
+import { createStatus } from '../status.ts'
 import { paint, note } from './output.ts'
 import { startupReport } from './startup-report.ts'
 
@@ -21,7 +22,9 @@ export function up(): Promise<never> {
       life.defer('stages', async () => {
         if (!(await pipeline.stop())) process.exitCode = 1
       })
-      const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics })
+      const status = createStatus(() => pipeline.stages, services.throttle)
+      metrics.follow(status)
+      const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics, status })
       life.defer('admin port', admin.close)
       note(
         `${paint('green', 'up')}: crawler, processor and chunker run; http://127.0.0.1:${admin.port}/metrics; Ctrl-C ends.`,

@@ -117,6 +117,22 @@ void t.test('after a restart it doubles per round trip up to half of what held, 
   t.same(seen.slice(0, 7), [1, 2, 4, 8, 16, 32, 36])
 })
 
+void t.test('what held is the last level that did, not the highest ever', async (t) => {
+  const { limit, round, warm } = await setup()
+  await warm(MAX)
+  for (let n = 0; n < 4; n += 1) await round('throttled')
+  for (let n = 0; n < 12; n += 1) await round('ok')
+  t.ok(limit.limit() <= 21)
+  limit.restart()
+  const seen = [limit.limit()]
+  for (let rounds = 0; rounds < 60 && limit.limit() < 12; rounds += 1) {
+    await round('ok')
+    if (limit.limit() !== seen.at(-1)) seen.push(limit.limit())
+  }
+  t.same(seen.slice(0, 4), [1, 2, 4, 8])
+  t.ok(seen[4]! <= 11, seen.join(' '))
+})
+
 void t.test('answers to what had left before a restart do not count', async (t) => {
   const { clock, limit, warm } = await setup()
   await warm(32)

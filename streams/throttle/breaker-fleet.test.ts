@@ -56,6 +56,7 @@ interface Member {
   /** Requests of its claim that are under way. */
   probing: boolean
   alive: boolean
+  diedMs: number
 }
 
 async function simulate(plan: Plan) {
@@ -79,7 +80,7 @@ async function simulate(plan: Plan) {
   const log = createControlLog(clock, () => random() * MAX_DELAY_MS)
   // A wait that a newcomer finds in the log counts from its writer's clock: one that is wrong shortens it, boundedly.
   const clocksAgree = plan.crashes.every(({ skewMs }) => skewMs === 0)
-  const told: { atMs: number; untilMs: number }[] = []
+  const told: { atMs: number; untilMs: number; by: Member }[] = []
   let probes = 0
   let ending = false
 
@@ -101,7 +102,7 @@ async function simulate(plan: Plan) {
       ...{ tripAfter: 3, minMs: MIN_MS, maxMs: MAX_MS, probeMs: PROBE_MS },
       hasWork: () => ending || !plan.idle.includes(index),
     })
-    const member: Member = { name, channel, breaker, probing: false, alive: true }
+    const member: Member = { name, channel, breaker, probing: false, alive: true, diedMs: Infinity }
     members[index] = member
     work(member, index)
   }
@@ -118,8 +119,12 @@ async function simulate(plan: Plan) {
     if (isProbe) {
       probes += 1
       member.probing = true
-      // Six hops: a word that two instances wrote at once is written again by the one whose was refused.
-      const early = told.find(({ atMs, untilMs }) => sentMs > atMs + 6 * MAX_DELAY_MS && sentMs < untilMs)
+      // Six hops: a word that two instances wrote at once is written again by the one whose was refused; one that died
+      // sooner may have told nobody.
+      const knownMs = 6 * MAX_DELAY_MS
+      const early = told.find(
+        ({ atMs, untilMs, by }) => sentMs > atMs + knownMs && sentMs < untilMs && by.diedMs > atMs + knownMs,
+      )
       if (early && clocksAgree) problems.push(`a probe ${early.untilMs - sentMs} ms before the Retry-After`)
     }
     const refused = refusal()
@@ -128,7 +133,7 @@ async function simulate(plan: Plan) {
       if (isProbe) member.probing = false
       if (!refused) return member.breaker.succeeded({ sentMs })
       const retryAfterMs = refused.retryAfterMs
-      if (retryAfterMs > 0) told.push({ atMs: real.now(), untilMs: real.now() + retryAfterMs })
+      if (retryAfterMs > 0) told.push({ atMs: real.now(), untilMs: real.now() + retryAfterMs, by: member })
       member.breaker.failed({ message: 'away', sentMs, ...(retryAfterMs > 0 && { retryAfterMs }) })
     })
   }
@@ -139,6 +144,7 @@ async function simulate(plan: Plan) {
       const member = members[index]!
       if (!member.alive) return
       member.alive = false
+      member.diedMs = real.now()
       member.channel.die()
       member.breaker.close()
       clock.after(awayMs, () => join(index, life + 1, { compaction, skewMs }))

@@ -171,9 +171,8 @@ function createRounds<Item>() {
     /** Its first one went away unserved: what was granted for it is given up as far as the next does not need it. */
     changed: (line: Line<Item>) => {
       if (forgetIfEmpty(line) || line.held) return
-      const ahead = Math.max(0, line.round - current - 1)
       const spare = Math.max(0, Math.floor((line.deficit - line.entries.first()!.cost) / quantum))
-      const back = Math.min(ahead, spare)
+      const back = Math.min(line.round - current, spare)
       exit(line)
       line.deficit -= back * quantum
       enter(line, line.round - back)

@@ -123,9 +123,9 @@ void t.test('a budget that answers hunger at once is used at once', async (t) =>
     onHungry: () => slots.hungryCalls() > 1 && slots.set(2),
   })
   const { acquire, clock, passed } = setup([slots])
-  for (let n = 0; n < 3; n += 1) void acquire('a')
+  void acquire('a')
   await clock.settle()
-  t.equal(passed.length, 2)
+  t.equal(passed.length, 1)
 })
 
 void t.test('it tells a rate what it wants: all while somebody waits, else a quarter above its use', async (t) => {

@@ -46,6 +46,13 @@ void t.test('a database that becomes slower for good is not starved: its idle la
   t.ok(run.throughput >= 0.93 * best.throughput, `throughput ${run.throughput / best.throughput}`)
 })
 
+void t.test('an idle latency that has crept up a little does not keep it from a capacity that has grown', async (t) => {
+  const grown = (nowMs: number) =>
+    nowMs < 5000 ? server({ servers: 2, spread: 0.1 }) : server({ servers: POOL, spread: 0.1, serviceMs: 24 })
+  const run = simulate(pool, grown, { ...span, forMs: 100_000, warmMs: 80_000 })
+  t.ok(run.meanLimit >= 7, `mean limit ${run.meanLimit}`)
+})
+
 void t.test('one that becomes faster is used: the old latency does not hide a queue', async (t) => {
   const run = simulate(pool, (nowMs) => server({ serviceMs: nowMs < 10_000 ? 60 : 20 }), { ...span, warmMs: 20_000 })
   const best = bestFixed(server({}), POOL, span)

@@ -7,6 +7,7 @@
 import type { OwnershipLog } from './leases-ownership.ts'
 import { silentMs } from './leases-port.ts'
 import type { LeaseAnswer, LeaseAsk, LeaseRow, LeaseTimings } from './leases-port.ts'
+import type { Wish } from './leases-turns.ts'
 import type { Budget, Demand } from './ports.ts'
 import { fairShares, wholeShares } from './share.ts'
 
@@ -36,8 +37,8 @@ export interface Holding {
   readonly answered: (answer: LeaseAnswer, sentMs: number, nowMs: number) => void
   /** More work waits than the table knows of. */
   readonly isUnheard: () => boolean
-  /** When to renew before its turn: now, in a while, at a moment; undefined: no need. */
-  readonly early: (nowMs: number) => 'now' | 'soon' | number | undefined
+  /** When to renew before its turn. */
+  readonly early: (nowMs: number) => Wish
   readonly held: () => number
   readonly expiresAtMs: () => number
 }
@@ -65,7 +66,7 @@ export function createHolding(deps: Dependencies): Holding {
   const down = (value: number) => (whole ? Math.floor(value + EPSILON) : value)
   const isLive = (nowMs: number) => known !== undefined && nowMs < known.expiresAtMs
   const inUse = () => (whole ? Math.max(0, self.demand.inUse()) : 0)
-  const total = () => self.total ?? 0
+  const total = () => Math.max(0, self.total ?? 0)
   function want(): number {
     const wanted = Math.max(self.demand.want(), inUse())
     return Number.isNaN(wanted) ? 0 : Math.min(total(), whole ? Math.ceil(wanted) : wanted)

@@ -12,7 +12,10 @@ import type { LeaseTimings } from './leases-port.ts'
 export interface Ownership {
   /** Keys of the partitions that this process owns now. */
   readonly owned: readonly string[]
-  /** All partitions of the budget's stage; 0: unknown, or the budget has no floors. */
+  /**
+   * All partitions that floors of this budget are counted in: the same number in every process, each partition owned by
+   * somebody when the group is at rest (what nobody vouches for is not leased). 0: unknown yet, or no floors.
+   */
   readonly of: number
 }
 

@@ -11,6 +11,7 @@ import { createOwnershipLog } from './leases-ownership.ts'
 import type { Ownership, OwnershipLog } from './leases-ownership.ts'
 import { leaseTimings } from './leases-port.ts'
 import type { LeaseAnswer, LeaseAsk, LeaseTable, LeaseTimings } from './leases-port.ts'
+import { createTurns } from './leases-turns.ts'
 import type { Budget } from './ports.ts'
 
 export interface LeasedBudget extends Budget {
@@ -71,16 +72,14 @@ export function createLeases(deps: Dependencies): Leases {
   let sequence = 0
   let seenMs: number | null = null
   let lastContactMs = now()
-  let nextTurnMs = -Infinity
-  let lastSentMs = -Infinity
-  let lastUrgentMs = -Infinity
-  let pressed = false
-  let busy = false
-  let failing = false
-  let cancelTurn = () => {}
   let cancelExpiry = () => {}
 
-  const listed = () => [...entries.values()].filter((entry) => entry.holding.total !== null || entry.listed)
+  const wishes = () => listed().map(({ holding }) => holding.early(now()))
+  const turns = createTurns({ clock, now, logger, timings, random, renew, wishes })
+
+  function listed(): Entry[] {
+    return [...entries.values()].filter((entry) => entry.holding.total !== null || entry.listed)
+  }
 
   function allowed({ holding }: Entry): number {
     return state === 'closed' && holding.total !== null ? 0 : holding.allowed(now())
@@ -93,9 +92,6 @@ export function createLeases(deps: Dependencies): Leases {
       for (const call of [...entry.listeners]) call()
     }
   }
-  function sample(): void {
-    for (const { ownership } of listed()) ownership.sample(now())
-  }
   function asksOf(all: readonly Entry[], sentMs: number, leaving = false): LeaseAsk[] {
     return all.map((entry) => {
       const leaves = leaving || entry.holding.total === null
@@ -104,25 +100,15 @@ export function createLeases(deps: Dependencies): Leases {
     })
   }
 
-  async function renew(): Promise<void> {
-    const sentMs = now()
-    if (sentMs < nextTurnMs) lastUrgentMs = sentMs
-    lastSentMs = sentMs
-    nextTurnMs = sentMs + timings.renewMs * (1 + timings.jitter * (2 * random() - 1))
-    pressed = false
-    busy = true
-    sample()
+  async function renew(sentMs: number): Promise<void> {
+    for (const { ownership } of listed()) ownership.sample(sentMs)
     const asks = asksOf(listed(), sentMs)
     announce() // what is asked less of is not used from here on, before anybody else can have it
     try {
       accept(await send(asks), sentMs, asks)
-    } catch (error) {
-      if (!failing) logger.warn({ error: errorMessage(error) }, 'leases of the budgets cannot be renewed')
-      failing = true
+    } finally {
+      announce()
     }
-    busy = false
-    announce()
-    schedule()
   }
   function send(asks: readonly LeaseAsk[]): Promise<LeaseAnswer> {
     sequence += 1
@@ -140,36 +126,16 @@ export function createLeases(deps: Dependencies): Leases {
     for (const { holding } of entries.values()) holding.answered(answer, sentMs, now())
     seenMs = Math.max(seenMs ?? 0, answer.nowMs)
     lastContactMs = now()
-    if (failing) logger.info({}, 'leases of the budgets are renewed again')
-    failing = false
     cancelExpiry()
     cancelExpiry = clock.after(sentMs + timings.ttlMs - timings.marginMs - now(), announce)
   }
 
-  function schedule() {
-    cancelTurn()
-    if (state !== 'running' || busy || listed().length === 0) return
-    cancelTurn = clock.after(Math.max(0, dueMs() - now()), renew)
-  }
-  /** Its turn, or earlier: but not while nobody answers, and not faster than every `urgentGapMs`. */
-  function dueMs(): number {
-    if (failing) return nextTurnMs
-    const wishes = listed().map(({ holding }) => holding.early(now()))
-    const early = wishes.map((wish) => (wish === 'soon' ? lastSentMs + timings.pollMs : wish === 'now' ? now() : wish))
-    const wished = Math.min(pressed ? now() : Infinity, ...early.map((atMs) => atMs ?? Infinity))
-    return Math.min(nextTurnMs, Math.max(wished, lastUrgentMs + timings.urgentGapMs))
-  }
-  function press() {
-    if (pressed || state !== 'running') return
-    pressed = true
-    if (!busy) schedule()
-  }
-
   function setTotal({ holding, ownership, listed }: Entry, total: number | null) {
-    if (holding.total === null && total !== null && !listed) ownership.reset()
-    holding.total = total === null ? null : Math.max(0, total)
+    if (holding.total === total) return
+    if (holding.total === null && !listed) ownership.reset()
+    holding.total = total
     announce()
-    press()
+    turns.press()
   }
   function budgetOf(entry: Entry): LeasedBudget {
     const { holding, listeners } = entry
@@ -179,7 +145,7 @@ export function createLeases(deps: Dependencies): Leases {
       total: () => holding.total,
       allowed: () => allowed(entry),
       hungry: () => {
-        if (!pressed && holding.total !== null && holding.isUnheard()) press()
+        if (holding.total !== null && holding.isUnheard()) turns.press()
       },
       attach: (demand) => void (holding.demand = demand),
       onChange: (call) => {
@@ -199,12 +165,12 @@ export function createLeases(deps: Dependencies): Leases {
       const entry: Entry = { holding, ownership, listeners: new Set(), announced: NaN, listed: false }
       entry.announced = allowed(entry)
       entries.set(name, entry)
-      press()
+      turns.press()
       return budgetOf(entry)
     },
     ownershipChanged: () => {
-      sample()
-      press()
+      for (const { ownership } of listed()) ownership.sample(now())
+      turns.press()
     },
     figures: () =>
       [...entries.values()].map((entry) => ({
@@ -219,12 +185,12 @@ export function createLeases(deps: Dependencies): Leases {
     start: () => {
       if (state !== 'new') return
       state = 'running'
-      schedule()
+      turns.start()
     },
     close: async () => {
       if (state === 'closed') return
       state = 'closed'
-      cancelTurn()
+      turns.stop()
       cancelExpiry()
       announce()
       const asks = asksOf(

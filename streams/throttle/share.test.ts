@@ -98,7 +98,7 @@ void t.test('four slots among six hungry holders go round: each has its two thir
     now.forEach((slots, index) => {
       had[index]! += slots
       without[index] = slots === 0 ? without[index]! + 1 : 0
-      longest = Math.max(longest, without[index]!)
+      longest = Math.max(longest, without[index])
       moved += Math.max(0, slots - before[index]!)
     })
     before = now
