@@ -8,7 +8,7 @@ import { requireUniqueIndex } from '../connectors/postgres/index-check.ts'
 import { createGuardedFetch } from '../connectors/web/guarded-fetch.ts'
 import { createRobots } from '../connectors/web/robots.ts'
 import { createExtractPool } from '../connectors/workers/extract-pool.ts'
-import { MAX_PAGE_BYTES, topics } from '../schemas/topics.ts'
+import { MAX_PAGE_BYTES } from '../schemas/topics.ts'
 import { createCrawlLoop } from '../streams/1-crawler/crawl-loop.ts'
 import type { Permits } from '../streams/1-crawler/crawl-loop.ts'
 import { crawler } from '../streams/1-crawler/crawler.ts'
@@ -25,7 +25,7 @@ import type { Observer } from '../streams/runtime/ports.ts'
 import { runStage } from '../streams/runtime/run-stage.ts'
 import type { RunningStage } from '../streams/runtime/run-stage.ts'
 import { partitionKey } from '../streams/runtime/ports.ts'
-import { topology } from '../streams/topology.ts'
+import { stageNames, topology } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
 import type { Services } from './services.ts'
 
@@ -68,7 +68,8 @@ export async function startPipeline(names: readonly StageName[], options: Option
   })
   let stages: readonly RunningStage[] = []
   await producer.connect()
-  await throttle.start({ isWanted: watch.isWanted, owned: (name) => ownedBy(stages, name, config.partitions) })
+  const partitions = await countPartitions(options.services)
+  await throttle.start({ isWanted: watch.isWanted, owned: (name) => ownedBy(stages, name, partitions[name]) })
   const running = await Promise.all(names.map((name) => starters[name]({ ...options, watch })))
   stages = running.map(({ stage }) => stage)
   throttle.ownershipChanged()
@@ -84,11 +85,26 @@ export async function startPipeline(names: readonly StageName[], options: Option
 }
 
 /** Partitions of a stage's topic that this process owns: they carry its part of the budgets when it is cut off. */
-function ownedBy(stages: readonly RunningStage[], name: StageName, partitions: number | undefined) {
+function ownedBy(stages: readonly RunningStage[], name: StageName, of: number) {
   const { from } = topology[name]
   const mine = stages.find((stage) => stage.name === name)?.assignments() ?? []
   const owned = mine.filter(({ at }) => at.topic.endsWith(from)).map(({ at }) => partitionKey(at))
-  return { owned, of: partitions ?? topics[from].partitions }
+  return { owned, of }
+}
+
+/** As the broker has them: a topic may have been made with another number than is configured. */
+async function countPartitions({ kafka, config }: Services): Promise<Record<StageName, number>> {
+  const admin = kafka('partitions').admin()
+  await admin.connect()
+  try {
+    const names = stageNames.map((name) => config.topicPrefix + topology[name].from)
+    const { topics } = await admin.fetchTopicMetadata({ topics: names })
+    const count = (name: StageName) =>
+      topics.find((one) => one.name === config.topicPrefix + topology[name].from)?.partitions.length ?? 0
+    return Object.fromEntries(stageNames.map((name) => [name, count(name)])) as Record<StageName, number>
+  } finally {
+    await admin.disconnect()
+  }
 }
 
 const starters: Record<StageName, (wiring: Wiring) => Promise<Running>> = {

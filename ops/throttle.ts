@@ -67,13 +67,14 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     ownership: (budget) => ownershipOf(budget as BudgetName),
     logger,
   })
-  /** Whose partitions make up a budget's floor: those of the stage that uses it, or of all stages. */
+  /**
+   * Whose partitions make up a budget's floor: those of the stage that uses it. Several stages use the database, maybe in
+   * different processes, and without Postgres nobody needs its slots: no floor.
+   */
   function ownershipOf(budget: BudgetName): Ownership {
     if (budget.startsWith('embedding_')) return owned('chunker')
     const stage = stageNames.find((name) => budget === `${name}_records`)
-    if (stage) return owned(stage)
-    const all = stageNames.map((name) => owned(name))
-    return { owned: all.flatMap((one) => one.owned), of: all.reduce((sum, { of }) => sum + of, 0) }
+    return stage ? owned(stage) : { owned: [], of: 0 }
   }
   const budgets = {
     embedding_requests: leases.budget('embedding_requests', 'rate', null),

@@ -14,7 +14,7 @@ import type { Clock } from './ports.ts'
 import { failed, handleRecord, readRecord } from './record.ts'
 import type { ReadRecord } from './record.ts'
 import type { RawRecord } from './settle.ts'
-import { bytesOf, createWindow, tenantOf } from './window.ts'
+import { bytesOf, createWindow } from './window.ts'
 import type { WindowSpace } from './window.ts'
 
 export interface PartitionRun {

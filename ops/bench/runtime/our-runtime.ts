@@ -1,7 +1,6 @@
 /** Our runtime with a handler of the benchmark's own, through the one door that it has: runStage. */
 import { createPositionReader } from '../../../connectors/kafka/positions.ts'
 import type { PageProcessed } from '../../../schemas/generated/types.ts'
-import { topics } from '../../../schemas/topics.ts'
 import type { Outcome, Stage } from '../../../streams/outcome.ts'
 import { createDependencyWatch } from '../../../streams/runtime/dependency-watch.ts'
 import type { Breaker } from '../../../streams/runtime/dependency-watch.ts'
@@ -69,7 +68,6 @@ export async function runOurs(world: World, { records, decode, orderKey, handle,
     settings: { ...config.kafka, ...config.runtime, writeConcurrency: () => 2 },
     gate,
     watch,
-    partitionCount: () => topics[topology.chunker.from].partitions,
     orders: noOrders,
     clock: systemClock,
     logger,
