@@ -203,8 +203,8 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
         failed: (failure: Parameters<FleetBreaker['failed']>[0]) => {
           if (started) breakers.embeddings.failed(failure)
         },
-        succeeded: () => {
-          if (started) breakers.embeddings.succeeded()
+        succeeded: (request?: { readonly sentMs?: number }) => {
+          if (started) breakers.embeddings.succeeded(request)
         },
       },
       onLimits,

@@ -68,7 +68,7 @@ export function createDelivery({ send, clock, pacing, onUsage, onRequest, signal
 
   /** @returns the batch if it is to be sent again as it is. */
   function learn(outcome: Reply | Failure, batch: Batch, sentMs: number): Batch | undefined {
-    if ('vectors' in outcome) pacing.succeeded(outcome.headers)
+    if ('vectors' in outcome) pacing.succeeded(outcome.headers, sentMs)
     else if (outcome.kind === 'rejected' && batch.suspect !== undefined) pacing.refused(outcome.message)
     else if (outcome.kind === 'unavailable' && outcome.cause !== 'closed' && pacing.failed(outcome, batch, sentMs))
       return { ...batch, resends: batch.resends + 1, wasCut: batch.wasCut || outcome.cause === 'cut' }

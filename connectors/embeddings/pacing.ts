@@ -15,8 +15,10 @@ export interface Breaker {
     readonly message: string
     readonly retryAfterMs?: number
     readonly trip?: boolean
+    /** When the request left: one from before an outage is not taken for its probe. */
+    readonly sentMs?: number
   }) => void
-  readonly succeeded: () => void
+  readonly succeeded: (request?: { readonly sentMs?: number }) => void
 }
 
 /** Totals that the provider names, for a fleet that has none set. */
@@ -69,9 +71,9 @@ export function createPacing({ gate, clock, random, breaker, onLimits, nextToken
   }
 
   return {
-    succeeded: (headers: Headers) => {
+    succeeded: (headers: Headers, sentMs: number) => {
       throttlings = 0
-      breaker?.succeeded()
+      breaker?.succeeded({ sentMs })
       const allowances = readAllowances(headers)
       learn(allowances)
       const holdMs = holdBefore(nextTokens(), allowances)
@@ -93,7 +95,7 @@ export function createPacing({ gate, clock, random, breaker, onLimits, nextToken
       // A pooled connection that the server closed as the request left: it says nothing about the server's health.
       if (cause === 'cut' && !wasCut) return true
       const trip = fatal || (retryAfterMs ?? 0) > MAX_WAIT_IN_PLACE_MS
-      breaker?.failed({ message: error.message, trip, ...(retryAfterMs !== undefined && { retryAfterMs }) })
+      breaker?.failed({ message: error.message, trip, sentMs, ...(retryAfterMs !== undefined && { retryAfterMs }) })
       return false
     },
     /** Not even a harmless text is taken. */

@@ -43,6 +43,7 @@ function text(headers: Headers | undefined, name: string): string | undefined {
 
 /** @param here where the record was read; its origin unless the headers name another. */
 export function readTravelled(headers: Headers | undefined, here: Origin, timestampMs: number): Travelled {
+  if (!headers) return { origin: here, attempt: 1, dueMs: 0, firstFailureMs: undefined, timestampMs }
   const topic = text(headers, names.originTopic)
   const firstFailure = text(headers, names.firstFailureMs)
   return {

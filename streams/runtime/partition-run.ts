@@ -72,8 +72,10 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   const window = createWindow(d.space)
   const lanes = createKeyedLanes()
   const lost = new AbortController()
-  /** Tenants that stand at the gate. */
+  /** Tenants that stand at the gate; those that have a record and do not, nor are paused. */
   const waiting = new Set<string>()
+  const startable = new Set<string>()
+  const takes = { [`${d.name}_records`]: 1 }
   const underWay = new Map<RawRecord, number>()
   /** Not settled, in order of their offsets: the first is the oldest. */
   const unsettled = new Map<bigint, number>()
@@ -84,6 +86,7 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   let reading: Promise<void> = Promise.resolve()
   let endOfBatch = 0n
   let pumping = false
+  let full = false
   let cancelWake: (() => void) | undefined
 
   const mayWork = () => assignment.alive && assignment.ready && !d.draining() && !scheduler.isBlocked(at)
@@ -96,34 +99,46 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
     let started = true
     while (started) {
       started = false
-      for (const tenant of window.tenants()) {
+      for (const tenant of startable) {
         if (!mayStart()) break
-        if (waiting.has(tenant) || d.tenantPaused(tenant)) continue
-        const release = gate.tryAcquire(askOf(tenant))
-        if (release) begin(tenant, release)
-        else void wait(tenant)
-        started ||= release !== undefined
+        if (!window.head(tenant) || d.tenantPaused(tenant)) startable.delete(tenant)
+        else started = start(tenant) || started
       }
     }
     pumping = false
     room()
   }
+  /** @returns whether it was started at once; else its tenant stands at the gate now. */
+  function start(tenant: string): boolean {
+    const release = gate.tryAcquire(askOf(tenant))
+    if (release) begin(tenant, release)
+    else void wait(tenant)
+    return release !== undefined
+  }
   function askOf(tenantId: string) {
     // Bytes / 4 is about the number of tokens: what the record will cost downstream.
-    const cost = Math.ceil(bytesOf(window.head(tenantId)!) / 4)
-    return { tenantId, lane: d.lane, cost, takes: { [`${d.name}_records`]: 1 } }
+    return { tenantId, lane: d.lane, cost: Math.ceil(bytesOf(window.head(tenantId)!) / 4), takes }
   }
   async function wait(tenant: string) {
     waiting.add(tenant)
+    startable.delete(tenant)
     try {
       const release = await gate.acquire(askOf(tenant), lost.signal)
       waiting.delete(tenant)
       if (mayStart() && window.head(tenant) && !d.tenantPaused(tenant)) begin(tenant, release)
       else release({ kind: 'unsent', latencyMs: 0 })
+      offer(tenant)
       pump()
     } catch {
       waiting.delete(tenant) // the partition was lost
     }
+  }
+  /** This tenant may have a record to start. */
+  function offer(tenant: string) {
+    if (!waiting.has(tenant)) startable.add(tenant)
+  }
+  function offerAll() {
+    for (const tenant of window.tenants()) offer(tenant)
   }
   function begin(tenant: string, release: Release) {
     const raw = window.take(tenant)!
@@ -135,9 +150,10 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   }
   async function work(raw: RawRecord, input: ReadRecord<Value> | Error, key: string): Promise<void> {
     if (!mayWork() || isBehind(raw, key)) return putBack(raw, key)
-    const goOn = await d.settled(raw, () => outcomeOf(raw, input))
+    const id = idOf(raw)
+    const goOn = await d.settled(raw, () => outcomeOf(id, input))
     if (goOn) {
-      d.inHand.delete(idOf(raw))
+      d.inHand.delete(id)
       unsettled.delete(raw.offset)
       window.forget(raw)
       passTrailing()
@@ -148,6 +164,7 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
     const ofPage = returned.get(key) ?? new Set()
     returned.set(key, ofPage.add(raw.offset))
     window.putBack(raw)
+    offer(raw.tenantId)
   }
   /** An earlier record of its page was put back and has not come again. */
   function isBehind({ offset }: RawRecord, key: string): boolean {
@@ -164,8 +181,7 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
     if (underWay.size === 0) for (const resolve of whenIdle.splice(0)) resolve()
     if (assignment.alive) pump()
   }
-  function outcomeOf(raw: RawRecord, input: ReadRecord<Value> | Error): Promise<Outcome> {
-    const id = idOf(raw)
+  function outcomeOf(id: string, input: ReadRecord<Value> | Error): Promise<Outcome> {
     const known = d.inHand.get(id)
     if (known) return known
     if (input instanceof Error) return Promise.resolve(failed(input))
@@ -192,8 +208,10 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
 
   /** Fetches on while there is room; else the partition waits, for whatever its work waits for. */
   function room() {
-    if (window.isFull()) scheduler.pause(at, pausedFor())
-    else if (window.hasRoom()) for (const reason of ['rate', 'tenant', 'retry-due'] as const) scheduler.lift(at, reason)
+    if (full ? !window.hasRoom() : !window.isFull()) return
+    full = !full
+    if (full) scheduler.pause(at, pausedFor())
+    else for (const reason of ['rate', 'tenant', 'retry-due'] as const) scheduler.lift(at, reason)
   }
   function pausedFor() {
     for (const tenant of window.tenants()) {
@@ -207,6 +225,7 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
     cancelWake = undefined
     const nextMs = window.wake(clock.now())
     if (nextMs !== undefined) cancelWake = clock.after(nextMs - clock.now(), wake)
+    offerAll()
     pump()
   }
 
@@ -220,13 +239,17 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
         const { dueMs, timestampMs } = raw.travelled
         later ||= dueMs > nowMs
         window.add(raw, dueMs > nowMs ? dueMs : 0)
+        offer(raw.tenantId)
         unsettled.set(raw.offset, timestampMs)
       }
       passTrailing()
       if (later) wake()
       else pump()
     },
-    kick: pump,
+    kick: () => {
+      offerAll()
+      pump()
+    },
     idle: () => (underWay.size === 0 ? Promise.resolve() : new Promise((resolve) => void whenIdle.push(resolve))),
     inFlight: () => underWay.size,
     oldestStartMs: () => underWay.values().next().value,

@@ -139,3 +139,75 @@ void t.test('close leaves no timer behind', async (t) => {
   scheduler.close()
   t.equal(clock.pending(), 0)
 })
+
+void t.test('between two resumes lies a gap with jitter: instances do not march in step', async (t) => {
+  const gaps = []
+  for (const random of [0, 0.25, 0.75]) {
+    const clock = createFakeClock()
+    const consumer = fakeConsumer()
+    const scheduler = createPauseScheduler({ consumer, clock, resumeGapMs: 100, random: () => random })
+    for (const index of [0, 1]) scheduler.pause(partition(index), 'operator')
+    for (const index of [0, 1]) scheduler.lift(partition(index), 'operator')
+    let waitedMs = 0
+    for (; consumer.paused.size > 0; waitedMs += 1) await clock.advance(1)
+    gaps.push(waitedMs)
+  }
+  t.strictSame(gaps, [50, 75, 125])
+})
+
+void t.test('reasons commute: whatever the order, a partition works and fetches exactly when it may', async (t) => {
+  const reasons = ['rate', 'tenant', 'dependency', 'retry-due', 'operator', 'offset-guard'] as const
+  const blocking: readonly string[] = ['dependency', 'operator', 'offset-guard']
+  const steps = fc.array(fc.record({ reason: fc.constantFrom(...reasons), on: fc.boolean() }), { maxLength: 30 })
+  await fc.assert(
+    fc.asyncProperty(steps, async (all) => {
+      const clock = createFakeClock()
+      const consumer = fakeConsumer()
+      const scheduler = createPauseScheduler({ consumer, clock, resumeGapMs: 10 })
+      const held = new Set<string>()
+      for (const { reason, on } of all) {
+        if (on) scheduler.pause(partition(), reason)
+        else scheduler.lift(partition(), reason)
+        if (on) held.add(reason)
+        else held.delete(reason)
+        if (scheduler.isBlocked(partition()) < blocking.some((one) => held.has(one)))
+          throw new Error('works while held')
+        if (consumer.paused.size === 0 && held.size > 0) throw new Error('fetches while held')
+      }
+      await clock.advance(1_000)
+      if (scheduler.isBlocked(partition()) !== blocking.some((one) => held.has(one))) throw new Error('stays blocked')
+      if (consumer.paused.size > 0 !== held.size > 0) throw new Error('stays paused')
+    }),
+  )
+  t.pass()
+})
+
+void t.test('work goes on one partition at a time too, also where fetching stays paused', async (t) => {
+  const clock = createFakeClock()
+  const consumer = fakeConsumer()
+  const resumed: number[] = []
+  const scheduler = createPauseScheduler({
+    ...{ consumer, clock, resumeGapMs: 10, random: () => 0.5 },
+    onResume: (at) => void resumed.push(at.partition),
+  })
+  for (const index of [0, 1]) {
+    scheduler.pause(partition(index), 'operator')
+    scheduler.pause(partition(index), 'rate')
+  }
+  for (const index of [0, 1]) scheduler.lift(partition(index), 'operator')
+  t.strictSame([resumed, consumer.paused.size], [[0], 2])
+  t.ok(scheduler.isBlocked(partition(1)))
+  await clock.advance(10)
+  t.strictSame([resumed, consumer.paused.size], [[0, 1], 2])
+})
+
+void t.test('the time that partitions were paused is summed by reason, those that still are included', async (t) => {
+  const clock = createFakeClock()
+  const scheduler = createPauseScheduler({ consumer: fakeConsumer(), clock, resumeGapMs: 10 })
+  scheduler.pause(partition(0), 'rate')
+  scheduler.pause(partition(1), 'rate')
+  await clock.advance(1_000)
+  scheduler.lift(partition(0), 'rate')
+  await clock.advance(500)
+  t.match(scheduler.pausedMs(), { rate: 2_500, operator: 0 })
+})

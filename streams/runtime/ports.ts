@@ -8,7 +8,16 @@ export interface TopicPartition {
   readonly topic: string
   readonly partition: number
 }
-export const partitionKey = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+/** Made once for each object: on the hot path, building and hashing it anew cost more than a record's own work. */
+const keys = new WeakMap<TopicPartition, string>()
+export function partitionKey(at: TopicPartition): string {
+  let key = keys.get(at)
+  if (key === undefined) {
+    key = `${at.topic}/${at.partition}`
+    keys.set(at, key)
+  }
+  return key
+}
 
 /** The part of pino's interface that is used. */
 export interface Logger {

@@ -13,6 +13,7 @@ export function toRawRecord(assignment: Assignment, message: KafkaMessage): RawR
   const travelled = topic.endsWith('.retry') ? message.headers : undefined
   return {
     assignment,
+    tenantId: message.key?.toString() ?? '',
     offset: BigInt(message.offset),
     key: message.key,
     value: message.value,
@@ -31,7 +32,7 @@ export async function readRecord<Value extends { tenant_id: string }>(
 ): Promise<ReadRecord<Value>> {
   if (raw.value === null) throw new StageError('empty_value', 'the record has no value')
   const value = await decode(raw.value)
-  if (raw.key === null || value.tenant_id === '' || raw.key.toString() !== value.tenant_id)
+  if (value.tenant_id === '' || raw.tenantId !== value.tenant_id)
     throw new StageError('tenant_mismatch', 'the record key is not its tenant_id')
   const { origin, attempt } = raw.travelled
   const id = `${origin.topic}/${origin.partition}/${origin.offset}`

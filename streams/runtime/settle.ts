@@ -13,6 +13,8 @@ import type { Writer } from './writer.ts'
 /** A record as it came from Kafka, bytes untouched: what a retry or a dead letter carries on. */
 export interface RawRecord {
   readonly assignment: Assignment
+  /** The record's key; empty: it has none, and is refused. */
+  readonly tenantId: string
   readonly offset: bigint
   readonly key: Buffer | null
   readonly value: Buffer | null
@@ -79,7 +81,7 @@ export function createSettle(deps: Dependencies): Settle {
         return result.change
       }
       case 'done':
-        await emit(outcome.records ?? [], raw.headers)
+        if (outcome.records) await emit(outcome.records, raw.headers)
         return outcome.reason
       case 'retry':
         return fail(outcome.error, raw, true)

@@ -47,7 +47,6 @@ interface Queue {
   first: number
 }
 
-export const tenantOf = ({ key }: RawRecord): string => key?.toString() ?? ''
 export const bytesOf = ({ value }: RawRecord): number => (value?.length ?? 0) + 200
 
 export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW): Window {
@@ -57,9 +56,8 @@ export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW):
   let held = 0
 
   function insert(raw: RawRecord) {
-    const tenant = tenantOf(raw)
-    const queue = queues.get(tenant)
-    if (!queue) return void queues.set(tenant, { items: [raw], first: 0 })
+    const queue = queues.get(raw.tenantId)
+    if (!queue) return void queues.set(raw.tenantId, { items: [raw], first: 0 })
     const { items, first } = queue
     const last = items.at(-1)
     if (!last || last.offset < raw.offset) return void items.push(raw)
