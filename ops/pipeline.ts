@@ -133,8 +133,8 @@ function start<Value extends { tenant_id: string }, Deps>(
     settings: {
       ...config.kafka,
       ...config.runtime,
-      // As many transactions stand at the gate as it lets through: what waits behind them gathers into the next ones.
-      writeConcurrency: () => throttle.gates.database.figures().limit ?? 2,
+      // As many transactions stand at the gate as it lets through, one at least: who never asks is never given a slot.
+      writeConcurrency: () => Math.max(1, throttle.gates.database.figures().limit ?? 2),
     },
     gate: throttle.gates[name],
     watch,

@@ -30,6 +30,22 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     about: 'what the embeddings API and Postgres see: three ways that people have, and ours, also through events',
     run: async (args, output) => (await import('../bench/smoothness/smoothness.ts')).smoothness(args, output),
   },
+  runtime: program(
+    'runtime/runtime.ts',
+    '[--repetitions N] …',
+    'the runtime with a stage that does nothing against a bare loop',
+  ),
+  'hot-partition': program(
+    'runtime/hot-partition.ts',
+    '[--pages N] …',
+    'pages of one partition beside each other against one by one',
+  ),
+  idle: program('runtime/idle.ts', '[--seconds N] …', 'CPU of an idle process, with and without limits'),
+  adaptive: program(
+    'adaptive/adaptive.ts',
+    '[--repetitions N] …',
+    'requests in flight found by itself against the best fixed number',
+  ),
   extraction: program(
     'extraction.ts',
     '[FOLDER]',
