@@ -59,12 +59,14 @@ export const defaults = {
     /** A batch waits this long for company before it is sent. */
     lingerMs: 15,
     requestTimeoutMs: 30_000,
-    /** Bounds of the adaptive limit, which finds the knee in between by itself. */
+    /** The adaptive limit begins with what any provider takes from a newcomer, and finds the knee by itself. */
+    initialInFlight: 4,
     adaptiveMaxInFlight: 64,
     /** With a limit on tokens alone, a request takes this much of its time: small enough to be even. */
     paceMs: 250,
   },
   postgres: {
+    initialInFlight: 2,
     /** Bound of the adaptive limit. */
     adaptiveMaxInFlight: 8,
     /** Connections beside those: the budgets' leases, claims of partitions, commands. */

@@ -116,14 +116,20 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
       name: 'embeddings',
       clock,
       budgets: [budgets.embedding_requests, budgets.embedding_tokens, budgets.embedding_slots],
-      adaptive: createAimd({ clock, max: embeddings.adaptiveMaxInFlight }),
+      // A request mixes tenants, so it names none; those with pages in hand are who wants it.
+      weight: () => gates.chunker.figures().tenants,
+      adaptive: createAimd({ clock, initial: embeddings.initialInFlight, max: embeddings.adaptiveMaxInFlight }),
       tenants,
     }),
     database: createGate({
       name: 'database',
       clock,
       budgets: [budgets.database_slots],
-      adaptive: createGradient({ clock, max: postgres.poolMax - postgres.poolSpare }),
+      adaptive: createGradient({
+        clock,
+        initial: postgres.initialInFlight,
+        max: postgres.poolMax - postgres.poolSpare,
+      }),
     }),
     crawl: createGate({ name: 'crawl', clock, budgets: [budgets.crawler_records] }),
     crawler: createGate({ name: 'crawler', clock, budgets: [], localSlots: config.crawler.maxInFlight, tenants }),

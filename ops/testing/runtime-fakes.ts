@@ -178,6 +178,7 @@ export function fakeGate(limit = 8): Gate & { held: boolean; inFlight: () => num
       inFlight: running,
       limit,
       waiting: waiting.length,
+      tenants: new Set(waiting.map(({ tenantId }) => tenantId)).size,
       waitedMs: { rate: 0, tenant: 0, slots: 0, adaptive: 0, cooldown: 0 },
       oldestWaitMs: 0,
     }),

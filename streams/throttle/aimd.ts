@@ -11,11 +11,13 @@ const cuts = { throttled: 0.7, timeout: 0.7, unavailable: 0.7 }
 export function createAimd({
   clock,
   max,
+  initial = 1,
   random = Math.random,
 }: {
   clock: Clock
   max: number
+  initial?: number
   random?: () => number
 }): AdaptiveLimit {
-  return createSearch({ clock, max, random, cuts })
+  return createSearch({ clock, max, initial, random, cuts })
 }

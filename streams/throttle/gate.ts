@@ -24,6 +24,8 @@ interface Dependencies {
   readonly adaptive?: AdaptiveLimit
   readonly tenants?: TenantLimits
   readonly random?: () => number
+  /** Tenants that this gate speaks for, where its asks do not name them: its budgets' parts follow it. */
+  readonly weight?: () => number
   /** Those in line have waited this long for this reason; called piece by piece while they do. */
   readonly onWait?: (reason: WaitReason, ms: number) => void
 }
@@ -37,8 +39,9 @@ export function createGate(dependencies: Dependencies): Gate {
   const { name, clock, budgets, localSlots, adaptive, tenants, random = Math.random, onWait } = dependencies
   const line = createGateLine({ clock, tenants })
   const presence = createPresence()
-  const rates = createGateRates({ clock, budgets, weight: presence.weight })
-  const slots = createSlots({ budgets, localSlots, adaptive, waiting: line.size, weight: presence.weight })
+  const weight = dependencies.weight ?? presence.weight
+  const rates = createGateRates({ clock, budgets, weight })
+  const slots = createSlots({ budgets, localSlots, adaptive, waiting: line.size, weight })
   const cooldown = createCooldown({ clock, random, onOver: () => adaptive?.restart() })
   const waits = createWaits({ clock, onWait })
   const timer = createTimer({ clock, call: pump })
@@ -191,6 +194,7 @@ export function createGate(dependencies: Dependencies): Gate {
       inFlight: slots.inFlight(),
       limit: slots.limit(),
       waiting: line.size(),
+      tenants: presence.weight(),
       waitedMs: waits.sums(),
       oldestWaitMs: clock.now() - (line.oldestMs() ?? clock.now()),
     }),

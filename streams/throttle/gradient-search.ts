@@ -39,14 +39,16 @@ const SHRINK_ABOVE = 1 / 4
 interface Dependencies {
   readonly clock: Clock
   readonly max: number
+  /** Where it begins before anything is known; after a cooldown it begins at 1. */
+  readonly initial: number
   readonly random: () => number
   /** What is left of the limit after such an answer; kinds that are not named do not cut it. */
   readonly cuts: Readonly<Partial<Record<FeedbackKind, number>>>
 }
 
-export function createSearch({ clock, max, random, cuts }: Dependencies): AdaptiveLimit {
+export function createSearch({ clock, max, initial, random, cuts }: Dependencies): AdaptiveLimit {
   const baseline = createBaseline()
-  let limit = 1
+  let limit = Math.min(max, initial)
   /** Slow start ends here. */
   let threshold = max
   /** The last level that did well: what slow start aims at half of. */

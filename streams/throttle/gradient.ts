@@ -11,11 +11,13 @@ const cuts = { timeout: 0.5, unavailable: 0.5, throttled: 0.7 }
 export function createGradient({
   clock,
   max,
+  initial = 1,
   random = Math.random,
 }: {
   clock: Clock
   max: number
+  initial?: number
   random?: () => number
 }): AdaptiveLimit {
-  return createSearch({ clock, max, random, cuts })
+  return createSearch({ clock, max, initial, random, cuts })
 }

@@ -73,6 +73,8 @@ export interface GateFigures {
   /** What limits it now: the least of budget, adaptive limit and local bound; null: nothing does. */
   readonly limit: number | null
   readonly waiting: number
+  /** With live work here, waiting or in flight (one that is only replayed counts a twentieth). */
+  readonly tenants: number
   /** Milliseconds that the first in line has waited, by what held it up; sums since the start. */
   readonly waitedMs: Readonly<Record<WaitReason, number>>
   readonly oldestWaitMs: number

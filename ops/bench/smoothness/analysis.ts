@@ -65,21 +65,23 @@ export function fullestWindow(arrivals: readonly Weighted[], lengthMs: number): 
 }
 
 /**
- * By what share any window of `lengthMs` holds more than the limit allows in it; 0 when none does. `lump`: the last
- * arrival is not counted, as a limiter that lets one request of any size run ahead is right to.
+ * By what share any window of `lengthMs` holds more than the limit allows in it; 0 when none does. `ahead`: so many of
+ * the last arrivals are not counted: a limiter is right to let one request of any size run ahead, and each of several
+ * instances has one.
  */
 export function overRate(
   arrivals: readonly Weighted[],
   limits: readonly LimitStep[],
   lengthMs: number,
-  lump = false,
+  ahead = 0,
 ): number {
   let worst = 0
   let sum = 0
   let end = 0
   for (const { atMs, weight } of arrivals) {
     while (end < arrivals.length && arrivals[end]!.atMs < atMs + lengthMs) sum += arrivals[end++]!.weight
-    const counted = lump ? sum - arrivals[end - 1]!.weight : sum
+    let counted = sum
+    for (let last = Math.max(0, end - ahead); last < end; last += 1) counted -= arrivals[last]!.weight
     worst = Math.max(worst, counted / allowedWithin(limits, atMs, atMs + lengthMs) - 1)
     sum -= weight
   }

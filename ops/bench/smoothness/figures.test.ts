@@ -26,6 +26,7 @@ const recorded = (given: Partial<Recording> = {}): Recording => ({
     id: 'd1',
     title: 'Ours',
     kind: 'steady',
+    instances: 1,
     what: '',
     database: 'PGlite',
     startedMs: START,

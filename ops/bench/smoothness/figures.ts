@@ -87,7 +87,7 @@ export function figuresOf(recording: Recording): Figures {
         embeddings.map((request) => ({ atMs: request.atMs, weight: request.tokens })),
         limits.tokens,
         RATE_WINDOW_MS,
-        true,
+        recording.instances,
       ),
     },
     refused,

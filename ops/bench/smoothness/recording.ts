@@ -24,6 +24,8 @@ export interface Recording {
   readonly id: string
   readonly title: string
   readonly kind: ScenarioKind
+  /** Most that ran at once. */
+  readonly instances: number
   /** What was done, for people. */
   readonly what: string
   /** What stands behind the Postgres receiver. */

@@ -30,7 +30,7 @@ export async function runBaseline(id: PolicyId, surroundings: Surroundings): Pro
     const { title, what } = policies[id]
     return {
       database: databases.name,
-      ...{ id, title, what, kind: 'baseline', startedMs, drainedMs: doneMs ?? null, tasksOpen, failure },
+      ...{ id, title, what, kind: 'baseline', instances: 1, startedMs, drainedMs: doneMs ?? null, tasksOpen, failure },
       embeddings: embeddings.toSorted((a, b) => a.atMs - b.atMs),
       postgres,
       publishedMs: Object.fromEntries(crawlOf(tenants, PAGES_PER_CRAWL).map((page) => [page.id, startedMs])),

@@ -6,14 +6,23 @@ import { createScene } from './scene.ts'
 import type { Scene, Surroundings } from './scene.ts'
 
 export async function runScenario(scenario: Scenario, surroundings: Surroundings): Promise<Recording> {
-  const { id, title, kind, what } = scenario
+  const { id, title, kind, what, instances } = scenario
   let scene: Scene | undefined
   try {
     scene = await createScene(id, surroundings)
     const { arms, failure } = await play(scenario, scene)
-    return await scene.record({ title, kind, what, arms, failure })
+    return await scene.record({ title, kind, what, instances: Math.max(instances, scene.fleet.most()), arms, failure })
   } catch (error) {
-    return { ...nothing, id, title, kind, what, database: surroundings.databases.name, failure: errorMessage(error) }
+    return {
+      ...nothing,
+      id,
+      title,
+      kind,
+      what,
+      instances,
+      database: surroundings.databases.name,
+      failure: errorMessage(error),
+    }
   } finally {
     await scene?.close()
   }

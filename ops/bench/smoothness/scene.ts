@@ -80,7 +80,9 @@ async function open(
       pages.forget()
     },
     command: (...command: readonly string[]) => runCommand(environment, command, join(folder, 'commands.log')),
-    record: async (of: Pick<Recording, 'title' | 'kind' | 'what' | 'arms' | 'failure'>): Promise<Recording> => {
+    record: async (
+      of: Pick<Recording, 'title' | 'kind' | 'what' | 'instances' | 'arms' | 'failure'>,
+    ): Promise<Recording> => {
       const startedMs = pages.startedMs()
       const { embeddings, postgres } = await receivers.logs()
       return {
