@@ -164,6 +164,7 @@ async function startCrawler(options: Wiring): Promise<Running> {
   const loop = createCrawlLoop({
     frontier: createGatedFrontier(createFrontier({ db, slotsOf, floorMs }), services.passage),
     permits: crawlPermits(services),
+    pausedTenants: () => throttle.orders.pausedTenants('crawler'),
     fetchPage: createPageFetcher({
       fetch: web.fetch,
       robots: createRobots({ fetch: web.fetch, clock, userAgent }),

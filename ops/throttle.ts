@@ -194,10 +194,16 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     isPaused: (stage, partition) => isPaused(state(), stage as StageName, '', partition) !== undefined,
     isTenantPaused: (stage, tenantId) =>
       state().pauses.size > 0 && isPaused(state(), stage as StageName, tenantId) !== undefined,
+    pausedTenants: (stage) =>
+      [...state().pauses.values()]
+        .filter((pause) => pause.tenant !== '' && (pause.stage === '' || pause.stage === stage))
+        .map(({ tenant }) => tenant),
     onChange: (call) => control.onChange(() => call()),
   }
 
   return {
+    /** What operators and breakers say; also the way to say it. */
+    control,
     gates,
     breakers,
     orders,

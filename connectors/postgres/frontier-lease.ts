@@ -6,6 +6,8 @@ export interface LeaseRequest {
   readonly owner: string
   readonly limit: number
   readonly leaseMs: number
+  /** Tenants whose pages stay where they are. */
+  readonly except: readonly string[]
   readonly moment: Date
   readonly slotsOf: (host: string) => number
   readonly floorMs: (host: string) => number
@@ -45,11 +47,15 @@ export async function leaseRows(trx: Knex.Transaction, request: LeaseRequest): P
 }
 
 /** Longest waiting first, so that a host with many pages does not keep others from their turn. */
-async function lockDueHosts(trx: Knex.Transaction, { moment, limit }: LeaseRequest): Promise<HostRow[]> {
+async function lockDueHosts(trx: Knex.Transaction, { moment, limit, except }: LeaseRequest): Promise<HostRow[]> {
+  // Hosts of excepted tenants alone stay due for ever, and would fill every turn.
+  const others = `and exists (
+    select from crawl_frontier f where f.host = crawl_hosts.host and f.state in ('queued', 'leased')
+    and f.not_before <= :moment and f.tenant_id <> all(cast(:except as text[])))`
   const { rows } = await trx.raw<{ rows: HostRow[] }>(
-    `select host, delay_ms, backoff_ms, backoff_at from crawl_hosts where next_at <= ?
-     order by next_at limit ? for update skip locked`,
-    [moment, limit],
+    `select host, delay_ms, backoff_ms, backoff_at from crawl_hosts where next_at <= :moment
+     ${except.length > 0 ? others : ''} order by next_at limit :limit for update skip locked`,
+    { moment, limit, except: [...except] },
   )
   return rows
 }
@@ -59,7 +65,7 @@ async function lockDueHosts(trx: Knex.Transaction, { moment, limit }: LeaseReque
  * counting what is in flight is exact. Rows whose lease ran out are due again by `not_before` alone.
  */
 async function takeRows(trx: Knex.Transaction, hosts: HostRow[], request: LeaseRequest): Promise<LeasedRow[]> {
-  const { moment, leaseMs, owner, limit, slotsOf } = request
+  const { moment, leaseMs, owner, limit, slotsOf, except } = request
   const { rows } = await trx.raw<{ rows: LeasedRow[] }>(
     `with wanted as (
        select w.host, w.slots - (
@@ -70,6 +76,7 @@ async function takeRows(trx: Knex.Transaction, hosts: HostRow[], request: LeaseR
        select f.* from wanted w cross join lateral (
          select tenant_id, crawl_id, url_hash from crawl_frontier
          where host = w.host and state in ('queued', 'leased') and not_before <= :moment
+           and tenant_id <> all(cast(:except as text[]))
          order by not_before, depth, created_at limit greatest(0, w.free)
          for update skip locked
        ) f limit :limit
@@ -91,6 +98,7 @@ async function takeRows(trx: Knex.Transaction, hosts: HostRow[], request: LeaseR
       slots: hosts.map(({ host }) => slotsOf(host)),
       owner,
       limit,
+      except: [...except],
     },
   )
   return rows

@@ -283,3 +283,16 @@ t.test('the migration goes down and up again', async (t) => {
   await db.transaction(up)
   t.equal(await admit([fast(1)]), 1)
 })
+
+t.test('pages of excepted tenants stay, and their hosts take nobody’s turn', async (t) => {
+  await admit(['https://a.example/1', 'https://b.example/1'], { tenantId: 'paused' })
+  await admit(['https://c.example/1'], { tenantId: 'acme' })
+  const ask = { owner: 'one', limit: 1, leaseMs: 60_000 }
+  const { leases } = await frontier.lease({ ...ask, except: ['paused'] })
+  t.strictSame(
+    leases.map(({ url }) => url),
+    ['https://c.example/1'],
+  )
+  t.strictSame((await frontier.lease({ ...ask, limit: 10, except: ['paused'] })).leases, [])
+  t.equal((await frontier.lease({ ...ask, limit: 10 })).leases.length, 2)
+})

@@ -32,9 +32,9 @@ export async function momentOf(trx: Knex.Transaction, now: (() => number) | unde
 export function createFrontier({ db, slotsOf, floorMs, now }: FrontierOptions): Frontier {
   const after = (moment: Date, ms: number) => new Date(moment.getTime() + ms)
 
-  const lease: Frontier['lease'] = ({ owner, limit, leaseMs }) =>
+  const lease: Frontier['lease'] = ({ owner, limit, leaseMs, except = [] }) =>
     db.transaction(async (trx) =>
-      leaseRows(trx, { owner, limit, leaseMs, slotsOf, floorMs, moment: await momentOf(trx, now) }),
+      leaseRows(trx, { owner, limit, leaseMs, except, slotsOf, floorMs, moment: await momentOf(trx, now) }),
     )
 
   const complete: Frontier['complete'] = (leased, result) =>

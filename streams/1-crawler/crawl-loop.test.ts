@@ -222,3 +222,48 @@ t.test('after the drain time pages are stopped and given back untried', async (t
   t.ok(journal.includes('release u0 0'))
   t.notOk(journal.some((line) => line.startsWith('complete')))
 })
+
+t.test('a page is leased only with a permit; what is not used is given back', async (t) => {
+  const given: boolean[] = []
+  let permits = 1
+  const { loop, limits, seen, clock } = world(2, {
+    permits: {
+      take: () => {
+        if (permits === 0) return undefined
+        permits -= 1
+        return (used) => void given.push(used)
+      },
+      nextInMs: () => 70,
+    },
+  })
+  loop.start()
+  await seen(/complete u0/)
+  await new Promise(setImmediate)
+  t.strictSame([limits, given], [[1], [true]])
+  permits = 5
+  clock.advance(70)
+  await seen(/complete u1/)
+  await seen(/lease 0/)
+  await loop.stop(1000)
+  t.equal(given.length, 6 - permits)
+  t.equal(given.filter(Boolean).length, 2, 'one a page that was fetched')
+})
+
+t.test('pages of paused tenants are not asked for, and their backlog is no reason to look again at once', async (t) => {
+  const asked: unknown[] = []
+  const { loop, seen, note } = world(0, {
+    pausedTenants: () => ['acme'],
+    frontier: {
+      lease: async (ask: { except?: readonly string[] }) => {
+        asked.push(ask.except)
+        note('lease')
+        return { leases: [], nextInMs: 0 }
+      },
+    } as unknown as CrawlLoopOptions['frontier'],
+  })
+  loop.start()
+  await seen(/lease/)
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+  t.strictSame(asked, [['acme']])
+  await loop.stop(1000)
+})

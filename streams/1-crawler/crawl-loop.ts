@@ -26,6 +26,8 @@ export interface CrawlLoopOptions {
   readonly onResult?: (lease: LeasedUrl, result: PageResult) => void
   /** Budgets stand before a page is leased, so that no lease runs out waiting for one. Without it: as fast as can be. */
   readonly permits?: Permits
+  /** Tenants that an operator has paused: their pages stay in the frontier. */
+  readonly pausedTenants?: () => readonly string[]
 }
 
 export interface Permits {
@@ -61,6 +63,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     pollMs,
     troubleDelayMs = 5_000,
     permits = unlimited,
+    pausedTenants = () => [],
   } = options
   const pages = new Set<Promise<void>>()
   const abort = new AbortController()
@@ -127,9 +130,12 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     const limit = permitted.length
     if (limit === 0) return Math.max(1, Math.min(pollMs, permits.nextInMs()))
     try {
-      const { leases, nextInMs } = await frontier.lease({ owner, limit, leaseMs })
+      const except = pausedTenants()
+      const { leases, nextInMs } = await frontier.lease({ owner, limit, leaseMs, except })
       for (const lease of leases) begin(lease, permitted.pop()!)
-      return leases.length === limit ? 0 : Math.min(pollMs, nextInMs ?? pollMs)
+      if (leases.length === limit) return 0
+      // What is due may be theirs alone: not a reason to look again at once.
+      return except.length > 0 ? pollMs : Math.min(pollMs, nextInMs ?? pollMs)
     } catch (error) {
       trouble(undefined, error)
       return troubleDelayMs

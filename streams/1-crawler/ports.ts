@@ -111,7 +111,13 @@ export interface LeaseBatch {
 }
 
 export interface Frontier {
-  readonly lease: (request: { owner: string; limit: number; leaseMs: number }) => Promise<LeaseBatch>
+  /** `except`: tenants whose pages stay where they are. */
+  readonly lease: (request: {
+    owner: string
+    limit: number
+    leaseMs: number
+    except?: readonly string[]
+  }) => Promise<LeaseBatch>
   /** One transaction: row, found links under quota, counters, page and host state. False: the lease was lost. */
   readonly complete: (lease: LeasedUrl, result: Exclude<PageResult, { outcome: 'retry' }>) => Promise<boolean>
   readonly retryLater: (lease: LeasedUrl, result: Extract<PageResult, { outcome: 'retry' }>) => Promise<boolean>

@@ -42,6 +42,7 @@ export interface Orders {
   /** Why, if this partition of the stage (or all of it) is paused by a command. */
   readonly isPaused: (stage: string, partition: number) => boolean
   readonly isTenantPaused: (stage: string, tenantId: string) => boolean
+  readonly pausedTenants: (stage: string) => readonly string[]
   readonly onChange: (call: () => void) => () => void
 }
 

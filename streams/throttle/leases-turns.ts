@@ -43,6 +43,7 @@ export function createTurns({ clock, now, logger, timings, random, renew, wishes
     if (!running || busy) return
     const all = wishes()
     if (all.length > 0) cancel = clock.after(Math.max(0, dueMs(all) - now()), take)
+    else pressed = false // there is nothing to renew; the press that comes with something must count
   }
   function dueMs(all: readonly Wish[]): number {
     if (failing) return nextTurnMs

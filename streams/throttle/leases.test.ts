@@ -58,6 +58,7 @@ void t.test('without a total there is no limit, no timer and no statement; a tot
   leases.start()
   t.equal(budget.allowed(), Infinity)
   t.equal(clock.pending(), 0)
+  leases.ownershipChanged() // an assignment, while there was nothing to lease
   budget.setTotal(5)
   t.equal(budget.allowed(), 0, 'nothing before the first answer')
   await clock.advance(0)

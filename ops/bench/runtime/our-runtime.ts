@@ -34,7 +34,12 @@ const closed: Breaker = {
   succeeded: () => {},
   onChange: () => () => {},
 }
-const noOrders = { isPaused: () => false, isTenantPaused: () => false, onChange: () => () => {} }
+const noOrders = {
+  isPaused: () => false,
+  isTenantPaused: () => false,
+  pausedTenants: () => [],
+  onChange: () => () => {},
+}
 
 /** Reads the whole topic as the chunker's group, then forgets the group, so that the next run reads it all again. */
 export async function runOurs(world: World, { records, decode, orderKey, handle, maxInFlight }: Options): Promise<Run> {
