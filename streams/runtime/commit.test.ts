@@ -125,7 +125,7 @@ void t.test('a flush or commit that failed is made up for, though no record foll
   t.strictSame([refusals, committed], [2, [4n]])
 })
 
-void t.test('an answer that asks to join again is told until the next batch', async (t) => {
+void t.test('an answer that asks to join again is told once, and not after the group was joined', async (t) => {
   const { clock, committer } = setup()
   const assignment = worked(4)
   const lost = Object.assign(new Error('moved on'), { type: 'ILLEGAL_GENERATION' })
@@ -133,7 +133,17 @@ void t.test('an answer that asks to join again is told until the next batch', as
   committer.settled(assignment)
   await clock.advance(300)
   t.equal(committer.asksToRejoin(), lost)
+  t.equal(committer.asksToRejoin(), undefined, 'else each join would be followed by another, for ever')
+  await clock.advance(1_000)
+  committer.joined()
+  t.equal(committer.asksToRejoin(), undefined)
+})
+
+void t.test('a commit that failed for another reason asks nobody to join again', async (t) => {
+  const { clock, committer } = setup()
+  const assignment = worked(4)
   committer.fetched(assignment, fakePayload({ messages, commit: () => Promise.reject(new Error('timeout')) }).payload)
+  committer.settled(assignment)
   await clock.advance(2_000)
   t.equal(committer.asksToRejoin(), undefined)
 })

@@ -17,8 +17,10 @@ export interface Committer {
   readonly commitNow: () => Promise<boolean>
   /** kafkajs jumped to another offset and committed that: our position goes back, so that the next owner halts as well. */
   readonly recommit: (assignment: Assignment, payload: EachBatchPayload) => Promise<void>
-  /** What the last commit was answered with, if it asks to join again: kafkajs must hear it. */
+  /** What a commit was answered with since the last join, if it asks to join again: kafkajs must hear it, once. */
   readonly asksToRejoin: () => unknown
+  /** The group was joined: what was said of the former generation is over. */
+  readonly joined: () => void
   readonly close: () => void
 }
 
@@ -81,7 +83,6 @@ export function createCommitter({ flush, clock, logger }: Dependencies): Committ
   return {
     fetched: (assignment, payload) => {
       commit = payload.commitOffsetsIfNecessary
-      rejoin = undefined
       const last = payload.batch.messages.at(-1)
       if (last && assignment.alive) payload.resolveOffset(last.offset)
     },
@@ -98,7 +99,14 @@ export function createCommitter({ flush, clock, logger }: Dependencies): Committ
       await payload.commitOffsetsIfNecessary({ topics: byTopic(new Map([[assignment, durable(assignment)]])) })
       assignment.committed = durable(assignment)
     },
-    asksToRejoin: () => rejoin,
+    asksToRejoin: () => {
+      const told = rejoin
+      rejoin = undefined
+      return told
+    },
+    joined: () => {
+      rejoin = undefined
+    },
     close: () => {
       closed = true
       cancel?.()

@@ -557,3 +557,16 @@ void t.test(
     t.pass()
   },
 )
+
+void t.test('a commit answered with a rebalance makes the next batch ask to join again, once', async (t) => {
+  const rebalancing = Object.assign(new Error('rebalancing'), { type: 'REBALANCE_IN_PROGRESS' })
+  const { take, intake, settled } = stageLoop()
+  const refused = () => {
+    throw rebalancing
+  }
+  await take(fakePayload({ messages: pages('a'), commit: refused }).payload)
+  const next = fakePayload({ messages: [{ offset: 1, value: value('b') }] })
+  await t.rejects(intake(next.payload), rebalancing)
+  await take(next.payload)
+  t.strictSame(settled, [0n, 1n])
+})

@@ -203,6 +203,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     logger.info({ stage: name, partitions: partitions.length }, 'partitions assigned')
     joined = true
     lastSignMs = clock.now()
+    committer.joined()
     assignments.replace(partitions)
     runs.closeLost()
     obey()
