@@ -14,8 +14,8 @@ interface Tenant {
   onTurn: boolean
 }
 
-/** About three chunks: few enough that nobody waits long, many enough that a page is not scattered over requests. */
-const QUANTUM = 512
+/** About seven chunks, a usual page: it goes in one request. With half of it, a page beside a flood waits for two. */
+const QUANTUM = 1024
 /** Keeps the rounds few that an input of 8,192 tokens saves up for, whatever the request is to hold. */
 const MIN_QUANTUM = 64
 /** Items taken are kept until so many of them are there to be forgotten together. */

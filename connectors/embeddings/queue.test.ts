@@ -128,7 +128,7 @@ t.test('of two tenants that always have work neither is ever ahead by more than 
           const id = item.job.tenantId as 'a' | 'b'
           left[id] -= 1
           ahead += id === 'a' ? item.tokens : -item.tokens
-          if (left.a > 0 && left.b > 0 && Math.abs(ahead) > 512 + 2 * 900) return false
+          if (left.a > 0 && left.b > 0 && Math.abs(ahead) > 1_024 + 2 * 900) return false
         }
       return true
     }),

@@ -25,6 +25,7 @@ interface Known {
   readonly covered: number
   readonly round: number
   readonly expiresAtMs: number
+  readonly answeredMs: number
 }
 
 export interface Holding {
@@ -143,6 +144,7 @@ export function createHolding(deps: Dependencies): Holding {
         covered: own.covered,
         round: Math.floor(databaseMs / timings.rotateMs),
         expiresAtMs: sentMs + timings.ttlMs - timings.marginMs,
+        answeredMs: nowMs,
       }
       held = own.held
       mostSent = own.total
@@ -155,6 +157,9 @@ export function createHolding(deps: Dependencies): Holding {
       const free = down(leastTotal * covered) - sum
       if (target < held - EPSILON) return Math.max(target, inUse()) < held - EPSILON ? 'now' : 'soon'
       if (target > held + EPSILON) return free > EPSILON ? 'now' : 'soon'
+      // Others may want of it at any moment, and until this one has heard of that they wait.
+      const even = (leastTotal * covered) / (others.length + 1)
+      if (others.length > 0 && held > even + EPSILON) return known!.answeredMs + timings.lentMs
       if (want() <= held + EPSILON) return undefined
       // A row that is not renewed any more: what it holds is free the moment that it ends.
       const ends = others.filter((row) => row.held > 0).map((row) => row.expiresAtMs)

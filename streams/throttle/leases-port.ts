@@ -11,6 +11,8 @@ export const leaseTimings = {
   /** The holder stops this much earlier by its own clock: clocks that run apart, and work of its last moment. */
   marginMs: 500,
   renewMs: 1_000,
+  /** Of a process that holds more than an even part: what others wait for it to give back, they wait half as long. */
+  lentMs: 500,
   /** ±: processes that started together do not renew together for ever. */
   jitter: 0.1,
   /** Between two renewals that do not wait for their turn. */
