@@ -237,6 +237,7 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
       readonly isWanted: (dependency: Dependency) => boolean
     }) => {
       ;({ owned, isWanted } = ports)
+      if (started) return // stages of this process were started before, and stopped
       await control.start()
       started = true
       control.onChange(setTotals)

@@ -146,20 +146,23 @@ void t.test('where others must shrink first, it has its fair part within two sec
   }
 })
 
-void t.test('with steady demand nothing moves; each renews once a second, who has more than an even part twice', async (t) => {
-  const { fleet } = startFleet('rate', 10, 4)
-  for (const member of fleet.members) member.want = Infinity
-  fleet.members[0]!.want = 1
-  fleet.members[1]!.weight = 2
-  await fleet.pass(5_000)
-  let changes = 0
-  for (const { budget } of fleet.members) budget.onChange(() => (changes += 1))
-  const before = fleet.renewals()
-  await fleet.pass(60_000)
-  t.equal(changes, 0)
-  t.ok(fleet.members.every(({ budget }, index) => near(budget.allowed(), [1, 4.5, 2.25, 2.25][index]!)))
-  t.ok(fleet.renewals() - before <= (3 + 2) * 67, `${fleet.renewals() - before} renewals`)
-})
+void t.test(
+  'with steady demand nothing moves; each renews once a second, who has more than an even part twice',
+  async (t) => {
+    const { fleet } = startFleet('rate', 10, 4)
+    for (const member of fleet.members) member.want = Infinity
+    fleet.members[0]!.want = 1
+    fleet.members[1]!.weight = 2
+    await fleet.pass(5_000)
+    let changes = 0
+    for (const { budget } of fleet.members) budget.onChange(() => (changes += 1))
+    const before = fleet.renewals()
+    await fleet.pass(60_000)
+    t.equal(changes, 0)
+    t.ok(fleet.members.every(({ budget }, index) => near(budget.allowed(), [1, 4.5, 2.25, 2.25][index]!)))
+    t.ok(fleet.renewals() - before <= (3 + 2) * 67, `${fleet.renewals() - before} renewals`)
+  },
+)
 
 void t.test('four slots among six hungry processes go round and are rarely idle', async (t) => {
   const { fleet } = startFleet('slots', 4, 6)
