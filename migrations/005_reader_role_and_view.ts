@@ -9,9 +9,16 @@ const tables = ['tenant_knowledge', 'sources']
 
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
+    -- Roles belong to the whole cluster: another database of it may have this one, or be making it at this very moment.
     do $$ begin
-      if not exists (select from pg_roles where rolname = 'sluice_reader') then create role sluice_reader nologin; end if;
-      execute format('grant sluice_reader to %I', current_user);
+      begin
+        create role sluice_reader nologin;
+      exception when duplicate_object or unique_violation then null;
+      end;
+      begin
+        execute format('grant sluice_reader to %I', current_user);
+      exception when unique_violation then null;
+      end;
     end $$`)
   for (const table of tables) {
     await knex.raw(`alter table ${table} enable row level security`)

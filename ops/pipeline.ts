@@ -137,6 +137,7 @@ function start<Value extends { tenant_id: string }, Deps>(
       writeConcurrency: () => Math.max(1, throttle.gates.database.figures().limit ?? 2),
     },
     gate: throttle.gates[name],
+    ...(name === 'chunker' && { isHeldBack: throttle.isHeldBack, takesOf: throttle.takesOf }),
     watch,
     orders: throttle.orders,
     onAssigned: throttle.ownershipChanged,

@@ -52,7 +52,7 @@ export function registerThrottleMetrics(registry: Registry, status: Status): voi
   gauge('gate_waiting', 'Requests or records that stand before a gate.', ['gate'], (set) => {
     for (const { gate, waiting } of gates()) set({ gate }, waiting)
   })
-  gauge('budget_total', 'Total over all instances, per second or slots; absent: none is set.', ['budget'], (set) => {
+  gauge('budget_limit', 'Total over all instances, per second or slots; absent: none is set.', ['budget'], (set) => {
     for (const { name, total } of budgets()) set({ budget: name }, total!)
   })
   gauge('budget_leased', 'Part of the total that this process holds.', ['budget'], (set) => {

@@ -10,7 +10,7 @@ import { createControlChannel } from '../connectors/kafka/control.ts'
 import { createBudgetLeases } from '../connectors/postgres/budget-leases.ts'
 import type { LearnedLimits } from '../connectors/embeddings/embeddings.ts'
 import type { Codec } from '../schemas/codec.ts'
-import { DependencyUnavailable } from '../streams/errors.ts'
+import { DependencyUnavailable, errorMessage } from '../streams/errors.ts'
 import type { Dependency } from '../streams/errors.ts'
 import { systemClock } from '../streams/runtime/ports.ts'
 import type { Logger, Produce } from '../streams/runtime/ports.ts'
@@ -24,6 +24,7 @@ import { createGate } from '../streams/throttle/gate.ts'
 import { createGradient } from '../streams/throttle/gradient.ts'
 import { createLeases } from '../streams/throttle/leases.ts'
 import type { Ownership } from '../streams/throttle/leases-ownership.ts'
+import type { LeaseTable } from '../streams/throttle/leases-port.ts'
 import type { Gate } from '../streams/throttle/ports.ts'
 import { stageNames } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
@@ -41,6 +42,9 @@ interface Dependencies {
 
 const dependencies: readonly Dependency[] = ['kafka', 'registry', 'postgres', 'embeddings']
 const clock = systemClock
+const noFloor: Ownership = { owned: [], of: 0 }
+/** Who was refused this long ago is not waiting any more. */
+const WANTED_MS = 10_000
 const perMinute = (value: number | undefined) => (value === undefined ? null : value / 60)
 
 export type Throttle = ReturnType<typeof createThrottle>
@@ -57,12 +61,26 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
   let started = false
   const state = (): ControlState => (started ? control.state() : emptyControl)
 
+  /** With slots leased and no lease, nothing would be sent any more that could fail: so what is not renewed counts. */
+  function watched(table: LeaseTable): LeaseTable {
+    return {
+      renew: async (request) => {
+        try {
+          return await table.renew(request)
+        } catch (error) {
+          breakers.postgres.failed({ message: `leases: ${errorMessage(error)}` })
+          throw error
+        }
+      },
+    }
+  }
+
   // --- budgets -------------------------------------------------------------------------------------------------------
   let owned: (stage: StageName) => Ownership = () => ({ owned: [], of: 0 })
   const leases = createLeases({
     clock,
     monotonicNow: () => performance.now(),
-    table: createBudgetLeases({ db: leaseDb }),
+    table: watched(createBudgetLeases({ db: leaseDb })),
     holder: instance,
     ownership: (budget) => ownershipOf(budget as BudgetName),
     logger,
@@ -72,10 +90,12 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
    * different processes, and without Postgres nobody needs its slots: no floor.
    */
   function ownershipOf(budget: BudgetName): Ownership {
-    if (budget.startsWith('embedding_')) return owned('chunker')
+    // What a provider says of itself is known to those who called it: the others cannot vouch for their partitions.
+    if (budget.startsWith('embedding_')) return isLearned(budget) ? noFloor : owned('chunker')
     const stage = stageNames.find((name) => budget === `${name}_records`)
-    return stage ? owned(stage) : { owned: [], of: 0 }
+    return stage ? owned(stage) : noFloor
   }
+  const isLearned = (budget: BudgetName) => configured[budget] === null && total(state(), budget) === undefined
   const budgets = {
     embedding_requests: leases.budget('embedding_requests', 'rate', null),
     embedding_tokens: leases.budget('embedding_tokens', 'rate', null),
@@ -104,8 +124,8 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     }
   }
   function onLimits({ requestsPerMinute, tokensPerMinute }: LearnedLimits) {
-    if (requestsPerMinute !== undefined) learned.embedding_requests = requestsPerMinute / 60
-    if (tokensPerMinute !== undefined) learned.embedding_tokens = tokensPerMinute / 60
+    if (requestsPerMinute !== undefined && requestsPerMinute >= 1) learned.embedding_requests = requestsPerMinute / 60
+    if (tokensPerMinute !== undefined && tokensPerMinute >= 1) learned.embedding_tokens = tokensPerMinute / 60
     if (started) setTotals()
   }
 
@@ -151,7 +171,8 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
   }
 
   // --- circuit breakers ----------------------------------------------------------------------------------------------
-  const wanted = new Set<Dependency>()
+  /** When somebody was refused last. */
+  const wanted = new Map<Dependency, number>()
   let isWanted: (dependency: Dependency) => boolean = () => false
   const breakerOf = (dependency: Dependency): FleetBreaker =>
     createFleetBreaker({
@@ -161,7 +182,7 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
       clock,
       logger,
       ...config.breaker,
-      hasWork: () => wanted.has(dependency) || isWanted(dependency),
+      hasWork: () => clock.now() - (wanted.get(dependency) ?? -Infinity) < WANTED_MS || isWanted(dependency),
     })
   const breakers = Object.fromEntries(dependencies.map((name) => [name, breakerOf(name)])) as Record<
     Dependency,
@@ -182,7 +203,7 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
   }
   /** Whoever is refused shows that there is work: someone has to try, and it may be this process. */
   function refusal(dependency: Dependency): Error {
-    wanted.add(dependency)
+    wanted.set(dependency, clock.now())
     breakers[dependency].wake()
     const { reason, sinceMs } = breakers[dependency].state()
     const since = new Date(sinceMs).toISOString()
@@ -207,6 +228,11 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     gates,
     breakers,
     orders,
+    /** Somebody stands before the embeddings API or Postgres: records under way may be waiting, not hanging. */
+    isHeldBack: () => gates.embeddings.figures().waiting > 0 || gates.database.figures().waiting > 0,
+    /** A tenant limited in tokens waits before its pages are begun, not with the places of others in its hands. */
+    takesOf: (tenantId: string, cost: number) =>
+      tenantLimits(state(), tenantId) && { embedding_tokens: cost, embedding_requests: 1 },
     ownershipChanged: leases.ownershipChanged,
     /** For the embeddings connector. */
     embeddings: {
@@ -225,10 +251,12 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
         return limits !== undefined && ('embedding_tokens' in limits || 'embedding_requests' in limits)
       },
       /** So many that the rate of tokens binds, not that of requests; with tokens alone, small enough to be even. */
-      batchTokens: () => {
+      batchTokens: (tenantId: string) => {
         const [tokens, requests] = [budgets.embedding_tokens.total(), budgets.embedding_requests.total()]
-        if (tokens === null) return null
-        return requests === null ? (tokens * embeddings.paceMs) / 1000 : tokens / requests
+        const paced = (perSecond: number) => (perSecond * embeddings.paceMs) / 1000
+        const own = tenantLimits(state(), tenantId)?.['embedding_tokens']
+        const shared = tokens === null ? null : requests === null ? paced(tokens) : tokens / requests
+        return own === undefined ? shared : Math.min(shared ?? Infinity, paced(own))
       },
     },
     /** Reads what operators and breakers have said so far, then leases. @throws UserError when the topic is missing. */

@@ -36,7 +36,7 @@ export interface EmbeddingsSeams {
   /** Tenants with a limit of their own are sent apart, so that the gate can hold just them. */
   readonly tenantLimited?: (tenantId: string) => boolean
   /** Tokens wished for in a request, so that the token rate binds and not that of requests; null: whatever waits. */
-  readonly batchTokens?: () => number | null
+  readonly batchTokens?: (tenantId: string) => number | null
   /** Tokens billed, after each request, for each tenant in it. */
   readonly onUsage?: (tenantId: string, tokens: number) => void
   readonly onRequest?: (report: RequestReport) => void
@@ -106,7 +106,7 @@ export function createEmbeddings(settings: EmbeddingsSettings, seams: Embeddings
       gate,
       clock,
       lingerMs: settings.lingerMs,
-      wish: seams.batchTokens ?? (() => null),
+      wish: () => seams.batchTokens?.(tenantId) ?? null,
       send: delivery.dispatch,
     })
 

@@ -36,6 +36,8 @@ export function createPassage({ gate, breaker, now }: PostgresGate) {
       const away = failure instanceof DependencyUnavailable
       release({ kind: away ? 'unavailable' : 'rejected', ...latency() })
       if (away) breaker.failed({ message: errorMessage(failure), sentMs: startedMs })
+      // It answered, if only that it does not like this: it is there.
+      else breaker.succeeded({ sentMs: startedMs })
       throw error
     }
   }

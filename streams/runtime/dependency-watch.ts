@@ -71,6 +71,8 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
   function probe(dependency: Dependency) {
     if (probes.get(dependency)?.assignment.alive) return
     for (const [key, one] of waiting.get(dependency) ?? []) {
+      // Held by an operator: it would try nothing, and keep the fleet waiting.
+      if (one.assignment.alive && isHeld(one)) continue
       waiting.get(dependency)!.delete(key)
       if (!one.assignment.alive) {
         // A new assignment of the same partition inherits its pause, and nobody else would lift it.
@@ -129,7 +131,8 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
           if (one.assignment === assignment && !d.reportedElsewhere.has(dependency)) breakers[dependency].succeeded()
       },
     }),
-    isWanted: (dependency) => [...(waiting.get(dependency)?.values() ?? [])].some(({ assignment }) => assignment.alive),
+    isWanted: (dependency) =>
+      [...(waiting.get(dependency)?.values() ?? [])].some((one) => one.assignment.alive && !isHeld(one)),
     outages: () =>
       [...waiting]
         .filter(([, all]) => all.size > 0)
@@ -139,3 +142,6 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
     },
   }
 }
+
+const isHeld = ({ scheduler, assignment }: Waiting) =>
+  scheduler.reasons(assignment.at).some(({ reason }) => reason === 'operator')

@@ -127,7 +127,7 @@ void t.test('a record that fails by itself does not end an outage: it may never 
     handle: () => Promise.reject(new StageError('bad_page', 'unreadable')),
   })
   breakers.embeddings.set('open')
-  watch.forStage({ pause: () => {}, lift: () => {} } as never).unavailable(assignment, away)
+  watch.forStage({ pause: () => {}, lift: () => {}, reasons: () => [] } as never).unavailable(assignment, away)
   breakers.embeddings.set('half-open', true)
   await take(fakePayload({ messages: pages('a', 'b') }).payload)
   t.equal(breakers.embeddings.successes, 0)

@@ -58,6 +58,9 @@ export interface RunDependencies<Value extends { tenant_id: string }, Deps> {
   readonly onSettled: (assignment: Assignment) => void
   readonly clock: Clock
   readonly recordTimeoutMs: number
+  readonly isHeldBack: () => boolean
+  /** What a tenant's own limits count beside records; undefined: nothing. */
+  readonly takesOf?: (tenantId: string, cost: number) => Readonly<Record<string, number>> | undefined
 }
 
 /** An outcome in hand whose record was delivered to another instance. */
@@ -117,7 +120,9 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   }
   function askOf(tenantId: string) {
     // Bytes / 4 is about the number of tokens: what the record will cost downstream.
-    return { tenantId, lane: d.lane, cost: Math.ceil(bytesOf(window.head(tenantId)!) / 4), takes }
+    const cost = Math.ceil(bytesOf(window.head(tenantId)!) / 4)
+    const more = d.takesOf?.(tenantId, cost)
+    return { tenantId, lane: d.lane, cost, takes: more ? { ...takes, ...more } : takes }
   }
   async function wait(tenant: string) {
     waiting.add(tenant)
@@ -185,7 +190,11 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
     const known = d.inHand.get(id)
     if (known) return known
     if (input instanceof Error) return Promise.resolve(failed(input))
-    const made = handleRecord(d.stage, d.deps, input, { clock, timeoutMs: d.recordTimeoutMs })
+    const made = handleRecord(d.stage, d.deps, input, {
+      clock,
+      timeoutMs: d.recordTimeoutMs,
+      isHeldBack: d.isHeldBack,
+    })
     d.inHand.set(id, made)
     const forget = () => {
       if (d.inHand.get(id) === made) d.inHand.delete(id)

@@ -39,6 +39,16 @@ export async function readRecord<Value extends { tenant_id: string }>(
   return { value, tenantId: value.tenant_id, timestampMs: raw.travelled.timestampMs, id, attempt }
 }
 
+/** A record past its deadline while work stands at a gate is looked at again after this. */
+const HELD_BACK_MS = 5_000
+
+interface Timing {
+  readonly clock: Clock
+  readonly timeoutMs: number
+  /** Work of this stage stands at a gate behind it: its records may be waiting there. */
+  readonly isHeldBack?: () => boolean
+}
+
 /**
  * The stage's outcome, within the record's deadline. A handler that never answers is left behind: its effects are all in
  * its outcome, and that is dropped.
@@ -48,15 +58,18 @@ export function handleRecord<Value, Deps>(
   stage: Stage<Value, Deps>,
   deps: Deps,
   input: ReadRecord<Value>,
-  { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
+  { clock, timeoutMs, isHeldBack = () => false }: Timing,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     // Not aborted when the partition is lost: the outcome is kept in hand, the record may come back to this process.
     const deadline = new AbortController()
-    const cancel = clock.after(timeoutMs, () => {
+    let cancel = clock.after(timeoutMs, late)
+    function late() {
+      // Waiting for a budget is no failure: with an attempt used up for it, a low limit would dead-letter good pages.
+      if (isHeldBack()) return void (cancel = clock.after(HELD_BACK_MS, late))
       deadline.abort()
       resolve(failed(new StageError('record_timeout', `no outcome within ${timeoutMs} ms`, { retriable: true })))
-    })
+    }
     function answer(outcome: Outcome) {
       cancel()
       resolve(outcome)

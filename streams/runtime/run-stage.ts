@@ -64,6 +64,9 @@ interface Dependencies<Value, Deps> {
   /** Decides which record of which tenant is worked on next, and when. */
   readonly gate: Gate
   readonly lane?: Lane
+  /** Work stands at a gate behind this stage, of a dependency. */
+  readonly isHeldBack?: () => boolean
+  readonly takesOf?: (tenantId: string, cost: number) => Readonly<Record<string, number>> | undefined
   readonly watch: DependencyWatch
   readonly orders: Orders
   /** After every change of what this member owns. */
@@ -104,7 +107,7 @@ export interface RunningStage {
 export async function runStage<Value extends { tenant_id: string }, Deps>(
   d: Dependencies<Value, Deps>,
 ): Promise<RunningStage> {
-  const { name, kafka, settings, clock, logger, observer, prefix, orders } = d
+  const { name, kafka, settings, clock, logger, observer, prefix, orders, isHeldBack = () => false } = d
   const edge = topology[name]
   const group = prefix + edge.group
   const subscribed = [prefix + edge.from, prefix + retryTopic(edge.from)]
@@ -173,6 +176,8 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     onSettled: committer.settled,
     clock,
     recordTimeoutMs: settings.recordTimeoutMs,
+    isHeldBack,
+    ...(d.takesOf && { takesOf: d.takesOf }),
   })
   const intake = createIntake({
     assignments,
@@ -252,7 +257,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
       })),
     isAlive: () =>
       clock.now() - lastSignMs < settings.rebalanceTimeoutMs * 2 &&
-      clock.now() - (runs.oldestStartMs() ?? clock.now()) < settings.recordTimeoutMs * 4,
+      (isHeldBack() || clock.now() - (runs.oldestStartMs() ?? clock.now()) < settings.recordTimeoutMs * 4),
     isReady: () => joined && !draining,
     pausedMs: scheduler.pausedMs,
     gate: d.gate,

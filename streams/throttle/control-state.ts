@@ -158,6 +158,7 @@ export const total = ({ limits }: ControlState, budget: BudgetName): number | nu
 
 /** A tenant's own limits by budget; undefined: it has none. */
 export function tenantLimits({ limits }: ControlState, tenant: string): Readonly<Record<string, number>> | undefined {
+  if (limits.size === 0) return undefined // the usual case, asked for every record
   const own = [...limits.values()].filter((limit) => limit.tenant === tenant && tenant !== '' && limit.value !== null)
   return own.length === 0 ? undefined : Object.fromEntries(own.map(({ budget, value }) => [budget, value!]))
 }
