@@ -189,13 +189,13 @@ const borders: Record<string, Border> = {
   'only commit.ts moves offsets': {
     rule: 'no-restricted-syntax',
     code: "payload.resolveOffset('1')\n",
-    refusedIn: [aStage, 'streams/runtime/slice.ts', 'streams/runtime/pause-scheduler.ts', 'ops/example.ts'],
+    refusedIn: [aStage, 'streams/runtime/intake.ts', 'streams/runtime/pause-scheduler.ts', 'ops/example.ts'],
     allowedIn: ['streams/runtime/commit.ts', 'streams/runtime/example.test.ts'],
   },
   'by any of the ways there are': {
     rule: 'no-restricted-syntax',
     code: 'const { commitOffsetsIfNecessary } = payload\nvoid consumer.commitOffsets([])\n',
-    refusedIn: ['streams/runtime/slice.ts', 'ops/commands/example.ts'],
+    refusedIn: ['streams/runtime/intake.ts', 'ops/commands/example.ts'],
     allowedIn: ['streams/runtime/commit.ts'],
   },
   'classes are for errors': {

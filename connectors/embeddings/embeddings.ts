@@ -82,6 +82,7 @@ export function createEmbeddings(settings: EmbeddingsSettings, seams: Embeddings
     breaker: seams.breaker,
     onLimits: seams.onLimits ?? (() => {}),
     nextTokens: () => Math.max(0, ...[...lines.values()].map((line) => line.expected())),
+    isPaced: () => (seams.batchTokens?.('') ?? null) !== null,
   })
   const delivery = createDelivery({
     send: seams.send ?? createRequest(settings),

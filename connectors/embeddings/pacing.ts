@@ -35,6 +35,8 @@ interface Deps {
   readonly onLimits: (limits: LearnedLimits) => void
   /** Tokens of the request that would go next. */
   readonly nextTokens: () => number
+  /** A budget of ours spaces the requests: the provider's own count would hold a flow back that is right already. */
+  readonly isPaced: () => boolean
 }
 
 /** With full jitter the four waits add up to 1.9 s on average; then the partitions pause. */
@@ -46,7 +48,7 @@ const MAX_BACKOFF_MS = 8000
 /** Shorter holds are over when the next request leaves; each hold makes the gate start slowly. */
 const MIN_HOLD_MS = 50
 
-export function createPacing({ gate, clock, random, breaker, onLimits, nextTokens }: Deps) {
+export function createPacing({ gate, clock, random, breaker, onLimits, nextTokens, isPaced }: Deps) {
   let throttlings = 0
   let throttledAtMs = -Infinity
   let learned = ''
@@ -77,7 +79,7 @@ export function createPacing({ gate, clock, random, breaker, onLimits, nextToken
       const allowances = readAllowances(headers)
       learn(allowances)
       const holdMs = holdBefore(nextTokens(), allowances)
-      if (holdMs >= MIN_HOLD_MS) gate.cooldown(holdMs)
+      if (holdMs >= MIN_HOLD_MS && !isPaced()) gate.cooldown(holdMs)
     },
     /** @returns whether the batch is to be sent again, once the gate lets it. */
     failed: (failure: Unavailable, { resends, wasCut = false }: Batch, sentMs: number): boolean => {

@@ -162,7 +162,12 @@ async function endOf(kafka: Kafka, topic: string): Promise<bigint> {
   try {
     if (!(await admin.listTopics()).includes(topic))
       throw new UserError(`there is no topic ${topic}`, 'Run `sluice topics apply`.')
-    const [bounds] = await fetchBounds(admin, topic)
+    const [bounds, ...more] = await fetchBounds(admin, topic)
+    if (more.length > 0)
+      throw new UserError(
+        `${topic} has ${more.length + 1} partitions; commands need one, for their order`,
+        'Make it anew with one partition.',
+      )
     return bounds && bounds.high > bounds.low ? bounds.high : 0n
   } finally {
     await admin.disconnect()

@@ -38,6 +38,8 @@ interface Dependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly retryMs: number
+  /** An assignment has ended without a rebalance: its run ends too. */
+  readonly onLost?: () => void
 }
 
 export interface Assignments {
@@ -131,6 +133,7 @@ export function createAssignments(deps: Dependencies): Assignments {
       const again = fresh(assignment.at)
       current.set(partitionKey(assignment.at), again)
       scheduler.pause(assignment.at, 'offset-guard')
+      deps.onLost?.()
       // Not at once: a real new owner deserves the time in which our next heartbeat tells us that we lost it.
       clock.after(retryMs, () => void guard([again]))
     },

@@ -570,3 +570,72 @@ void t.test('a commit answered with a rebalance makes the next batch ask to join
   await take(next.payload)
   t.strictSame(settled, [0n, 1n])
 })
+
+void t.test('two tenants with one URL do not hold up each other, whichever of them waits', async (t) => {
+  const { handle, started, end, fail } = heldHandlers()
+  const { intake, clock, breakers, state, runs } = stageLoop({ handle })
+  breakers.embeddings.set('open')
+  const messages = ['one', 'two'].map((tenant, offset) => ({ offset, key: tenant, value: value('same', tenant) }))
+  await intake(fakePayload({ messages }).payload)
+  await clock.settle()
+  t.strictSame(started, [0, 1], 'they run beside each other')
+  await fail(clock, 0, away)
+  await fail(clock, 1, away)
+  state.pausedTenants.add('one')
+  breakers.embeddings.set('closed')
+  runs.kickAll()
+  await clock.advance(100)
+  t.strictSame(started, [0, 1, 1])
+  await end(clock, 1)
+})
+
+void t.test('a partition claimed anew while its window was full is fetched again', async (t) => {
+  const { handle } = heldHandlers()
+  const { intake, clock, scheduler, assignment, runs } = stageLoop({ handle })
+  const names = Array.from({ length: WINDOW.maxRecords }, (_, index) => `p${index}`)
+  await intake(fakePayload({ messages: pages(...names) }).payload)
+  await clock.settle()
+  t.ok(scheduler.isPaused(partition()))
+  assignment.alive = false
+  runs.closeLost()
+  await clock.advance(100)
+  t.notOk(scheduler.isPaused(partition()))
+})
+
+void t.test('what an outage put back and a rebalance took away is forgotten in a while', async (t) => {
+  const { handle, end } = heldHandlers()
+  const down = new DependencyUnavailable('postgres', 'away')
+  const { intake, clock, assignment, runs, inHand, breakers } = stageLoop({
+    handle,
+    settle: () => Promise.reject(down),
+  })
+  breakers.postgres.set('open')
+  await intake(fakePayload({ messages: pages('a') }).payload)
+  await clock.settle()
+  await end(clock, 0)
+  t.equal(inHand.size, 1)
+  assignment.alive = false
+  runs.closeLost()
+  await clock.advance(60_000)
+  t.equal(inHand.size, 0)
+})
+
+void t.test('a record that waits for a budget past its deadline is not failed; one that hangs is', async (t) => {
+  const { handle, end } = heldHandlers()
+  const outcomes: string[] = []
+  const { intake, clock, state } = stageLoop({
+    handle,
+    settle: async (outcome) => {
+      outcomes.push(outcome.kind)
+      return ''
+    },
+  })
+  state.heldBack = true
+  await intake(fakePayload({ messages: pages('a', 'b') }).payload)
+  await clock.advance(200_000)
+  t.strictSame(outcomes, [])
+  await end(clock, 0)
+  state.heldBack = false
+  await clock.advance(5_000)
+  t.strictSame(outcomes, ['done', 'retry'])
+})

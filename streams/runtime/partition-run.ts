@@ -63,6 +63,8 @@ export interface RunDependencies<Value extends { tenant_id: string }, Deps> {
   readonly takesOf?: (tenantId: string, cost: number) => Readonly<Record<string, number>> | undefined
 }
 
+/** Why fetching waits while work goes on. */
+const fetchReasons = ['rate', 'tenant', 'retry-due'] as const
 /** An outcome in hand whose record was delivered to another instance. */
 const FORGET_AFTER_MS = 60_000
 
@@ -84,6 +86,9 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   const unsettled = new Map<bigint, number>()
   /** By page: records that were put back. Later ones of their page that are on their way go back too, behind them. */
   const returned = new Map<string, Set<bigint>>()
+  /** Under which key: one that could not be decoded then had no page. */
+  const returnedAs = new Map<bigint, string>()
+  const mine = new Map<string, Promise<Outcome>>()
   const whenIdle: (() => void)[] = []
   /** Decoding keeps the order of the log, so that records of a page reach their lane in order. */
   let reading: Promise<void> = Promise.resolve()
@@ -149,16 +154,20 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
     const raw = window.take(tenant)!
     underWay.set(raw, clock.now())
     reading = reading.then(async () => {
-      const { input, key } = await read(raw)
+      const { input, key: page } = await read(raw)
+      // Two tenants may have one URL, and neither may hold up the other.
+      const key = `${tenant}\0${page}`
       void lanes.run(key, () => work(raw, input, key)).finally(() => ended(raw, release))
     })
   }
   async function work(raw: RawRecord, input: ReadRecord<Value> | Error, key: string): Promise<void> {
     if (!mayWork() || isBehind(raw, key)) return putBack(raw, key)
+    returnedAs.delete(raw.offset)
     const id = idOf(raw)
     const goOn = await d.settled(raw, () => outcomeOf(id, input))
     if (goOn) {
       d.inHand.delete(id)
+      mine.delete(id)
       unsettled.delete(raw.offset)
       window.forget(raw)
       passTrailing()
@@ -168,17 +177,24 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   function putBack(raw: RawRecord, key: string) {
     const ofPage = returned.get(key) ?? new Set()
     returned.set(key, ofPage.add(raw.offset))
+    returnedAs.set(raw.offset, key)
     window.putBack(raw)
     offer(raw.tenantId)
   }
   /** An earlier record of its page was put back and has not come again. */
   function isBehind({ offset }: RawRecord, key: string): boolean {
+    const before = returnedAs.get(offset)
+    if (before !== undefined && before !== key) forgetReturned(before, offset)
     const ofPage = returned.get(key)
     if (!ofPage) return false
     for (const earlier of ofPage) if (earlier < offset) return true
-    ofPage.delete(offset)
-    if (ofPage.size === 0) returned.delete(key)
+    forgetReturned(key, offset)
     return false
+  }
+  function forgetReturned(key: string, offset: bigint) {
+    const ofPage = returned.get(key)
+    ofPage?.delete(offset)
+    if (ofPage?.size === 0) returned.delete(key)
   }
   function ended(raw: RawRecord, release: Release) {
     underWay.delete(raw)
@@ -196,11 +212,13 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
       isHeldBack: d.isHeldBack,
     })
     d.inHand.set(id, made)
-    const forget = () => {
-      if (d.inHand.get(id) === made) d.inHand.delete(id)
-    }
-    made.then(() => assignment.alive || clock.after(FORGET_AFTER_MS, forget), forget)
+    mine.set(id, made)
+    made.catch(() => forget(id, made))
     return made
+  }
+  function forget(id: string, made: Promise<Outcome>) {
+    mine.delete(id)
+    if (d.inHand.get(id) === made) d.inHand.delete(id)
   }
   async function read(raw: RawRecord): Promise<{ input: ReadRecord<Value> | Error; key: string }> {
     try {
@@ -217,10 +235,11 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
 
   /** Fetches on while there is room; else the partition waits, for whatever its work waits for. */
   function room() {
+    if (!assignment.alive) return
     if (full ? !window.hasRoom() : !window.isFull()) return
     full = !full
     if (full) scheduler.pause(at, pausedFor())
-    else for (const reason of ['rate', 'tenant', 'retry-due'] as const) scheduler.lift(at, reason)
+    else for (const reason of fetchReasons) scheduler.lift(at, reason)
   }
   function pausedFor() {
     for (const tenant of window.tenants()) {
@@ -267,6 +286,15 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
       lost.abort(new Error('the partition was lost'))
       cancelWake?.()
       window.close()
+      // A pause of ours would be nobody's, and a partition that was only claimed anew would never be fetched again.
+      if (full) for (const reason of fetchReasons) scheduler.lift(at, reason)
+      full = false
+      // Its records may come back to this process within a while, or go to another for good.
+      const forgetMine = () => {
+        for (const [id, made] of [...mine]) forget(id, made)
+      }
+      if (d.draining()) forgetMine()
+      else if (mine.size > 0) clock.after(FORGET_AFTER_MS, forgetMine)
     },
   }
 }

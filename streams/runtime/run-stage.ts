@@ -135,6 +135,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     clock,
     logger,
     retryMs: 1_000,
+    onLost: () => runs.closeLost(),
   })
   const writer = edge.ledger ? createWriter({ store: d.store, group, concurrency: settings.writeConcurrency }) : null
   const settle = createSettle({
@@ -219,6 +220,8 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     consumer.on(event, () => {
       lastSignMs = clock.now()
     })
+  // What is settled is committed while the broker still takes it from this generation.
+  consumer.on(consumer.events.REBALANCING, () => void committer.commitNow())
   for (const event of [consumer.events.REBALANCING, consumer.events.DISCONNECT, consumer.events.CRASH] as const)
     consumer.on(event, () => {
       joined = false
@@ -264,12 +267,17 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     stop: async () => {
       draining = true
       cancelOrders()
+      // Fetched on, the backlog would come, be left alone and come again, at the cost of what is being drained.
+      for (const { at } of assignments.all()) scheduler.pause(at, 'operator')
       // stop() waits for ever on a hung handler: past the deadline we leave, safely, as commits follow the writes.
       const drained = await within(drain(), settings.drainTimeoutMs, clock)
       if (!drained) {
         logger.warn({ stage: name }, 'drain deadline passed: leaving work unfinished, it will be redelivered')
         await within(consumer.disconnect(), 2_000, clock)
       }
+      // Nothing of it may claim, probe or wait at a gate any more.
+      assignments.replace([])
+      runs.closeLost()
       committer.close()
       scheduler.close()
       await within(d.positions.close(), 2_000, clock)

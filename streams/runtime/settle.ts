@@ -1,4 +1,4 @@
-/** Turns an outcome into its effect: produce, write, retry or dead letter. The only place that does; see also slice.ts. */
+/** Turns an outcome into its effect: produce, write, retry or dead letter. The only place that does; see also record-settler.ts. */
 import { retryTopic } from '../../schemas/topics.ts'
 import type { ConsumedTopic } from '../../schemas/topics.ts'
 import { StageError } from '../errors.ts'

@@ -95,3 +95,15 @@ void t.test('a tenant’s thousands are taken in order without moving the rest e
     if (window.take('acme')!.offset !== BigInt(offset)) t.fail(`offset ${offset} out of order`)
   t.equal(window.head('acme'), undefined)
 })
+
+void t.test('what ends after the partition was lost does not give its memory back twice', async (t) => {
+  const space = { bytes: 0 }
+  const window = createWindow(space)
+  window.add(record(0), 0)
+  const raw = window.take('acme')!
+  window.close()
+  window.forget(raw)
+  window.putBack(raw)
+  t.equal(space.bytes, 0)
+  t.equal(window.head('acme'), undefined)
+})

@@ -54,6 +54,8 @@ export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW):
   let aside: { raw: RawRecord; readyAtMs: number }[] = []
   let bytes = 0
   let held = 0
+  /** What is under way when the partition is lost may end later: its bytes were given back already. */
+  let closed = false
 
   function insert(raw: RawRecord) {
     const queue = queues.get(raw.tenantId)
@@ -89,14 +91,17 @@ export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW):
       const raw = queue.items[queue.first]!
       queue.first += 1
       if (queue.first === queue.items.length) queues.delete(tenant)
-      else if (queue.first > 1_000) {
+      else if (queue.first > 64) {
         queue.items = queue.items.slice(queue.first)
         queue.first = 0
       }
       return raw
     },
-    putBack: insert,
+    putBack: (raw) => {
+      if (!closed) insert(raw)
+    },
     forget: (raw) => {
+      if (closed) return
       held -= 1
       bytes -= bytesOf(raw)
       space.bytes -= bytesOf(raw)
@@ -112,6 +117,7 @@ export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW):
     hasRoom: () => !fill(0.5),
     held: () => held,
     close: () => {
+      closed = true
       space.bytes -= bytes
       bytes = 0
       held = 0
