@@ -60,7 +60,14 @@ export function stageLoop(options: Options = {}) {
   const own = (assignment: Assignment) => void current.set(partitionKey(assignment.at), assignment)
   const assignment = options.assignment ?? fakeAssignment()
   own(assignment)
-  const state = { draining: false, heldBack: false, halted: '', reclaimed: 0, boundsAsked: 0, pausedTenants: new Set<string>() }
+  const state = {
+    draining: false,
+    heldBack: false,
+    halted: '',
+    reclaimed: 0,
+    boundsAsked: 0,
+    pausedTenants: new Set<string>(),
+  }
   const settledOffsets: bigint[] = []
   const writer: Writer | null = options.flush
     ? { write: () => Promise.reject(new Error('unused')), flush: options.flush }
