@@ -45,7 +45,9 @@ export function createExtractPool(options: ExtractPoolOptions): ExtractPool {
     minThreads: workers,
     maxThreads: workers,
     idleTimeout: Infinity,
-    resourceLimits: { maxOldGenerationSizeMb: memoryMb },
+    // At its limit a worker has 16 MB left in which to be ended in order; one scavenge that promotes more than that aborts
+    // the whole process. A young generation of 24 MB has semi-spaces of 8.
+    resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: 24 },
   })
   // Emitted when a worker without a task dies; its replacement is under way.
   pool.on('error', () => {})
