@@ -45,6 +45,7 @@ export function createControlChannel(d: Dependencies): ControlConnection {
   const { kafka, topic, encode, produce, logger, instance, clock = systemClock } = d
   const groupId = `${topic}.${instance}`
   const calls = new Set<(state: ControlState) => void>()
+  const underWay = new Set<Promise<void>>()
   const caughtUp = Promise.withResolvers<void>()
   let state = emptyControl
   let nextOffset = 0n
@@ -123,6 +124,9 @@ export function createControlChannel(d: Dependencies): ControlConnection {
     }
     return undefined
   }
+  async function send(key: string, value: Parameters<ControlConnection['publish']>[1]): Promise<void> {
+    await produce([{ topic, key, value: value && (await encode({ ...controlDefaults, ...value })) }])
+  }
   return {
     instance,
     state: () => state,
@@ -130,8 +134,11 @@ export function createControlChannel(d: Dependencies): ControlConnection {
       calls.add(call)
       return () => void calls.delete(call)
     },
-    publish: async (key, value) => {
-      await produce([{ topic, key, value: value && (await encode({ ...controlDefaults, ...value })) }])
+    publish: (key, value) => {
+      if (closed) return Promise.reject(new DependencyUnavailable('kafka', 'the control channel is closed'))
+      const sent = send(key, value).finally(() => underWay.delete(sent))
+      underWay.add(sent)
+      return sent
     },
     start: async () => {
       const high = await endOf(kafka, topic)
@@ -141,15 +148,18 @@ export function createControlChannel(d: Dependencies): ControlConnection {
       if (high > 0n) await caughtUp.promise
     },
     close: async () => {
-      closed = true
       calls.clear()
       const leave = async () => {
+        // What is still being said (a probe given back) is said; later, the producer would connect anew for it.
+        await Promise.allSettled(underWay)
+        closed = true
         await consumer?.disconnect()
         await deleteGroup(kafka, groupId)
       }
       const late = Promise.withResolvers<void>()
       const cancel = clock.after(CLOSE_MS, late.resolve)
       await Promise.race([leave().catch(() => {}), late.promise])
+      closed = true
       cancel()
     },
   }
