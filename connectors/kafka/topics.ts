@@ -1,4 +1,5 @@
 /** Creates missing topics and compares existing ones with their declaration; it never deletes or shrinks anything. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
 import type { PhysicalTopic } from '../../schemas/topics.ts'
@@ -20,7 +21,7 @@ export async function applyTopics(
   const missing = topics.filter(({ name }) => !existing.has(name))
   if (apply && missing.length > 0) {
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: missing.map(({ name, partitions, config }) => ({
         topic: name,
         numPartitions: partitions,
@@ -28,6 +29,10 @@ export async function applyTopics(
         configEntries: Object.entries(config).map(([key, value]) => ({ name: key, value })),
       })),
     })
+    await untilLed(
+      admin,
+      missing.map(({ name }) => name),
+    )
   }
   const present = topics.filter(({ name }) => existing.has(name))
   const compared = await compare(admin, present)
@@ -62,4 +67,24 @@ async function compare(admin: Admin, topics: readonly PhysicalTopic[]): Promise<
       return [topic.name, { name: topic.name, state: differences.length === 0 ? 'ok' : 'differs', differences }]
     }),
   )
+}
+
+const LEADERS_WITHIN_MS = 15_000
+const LOOK_EVERY_MS = 100
+
+/**
+ * kafkajs' own wait for leaders throws where a broker that makes many topics at once does not know the newest yet, though
+ * that passes by itself.
+ */
+async function untilLed(admin: Admin, names: string[]): Promise<void> {
+  for (const endsAtMs = Date.now() + LEADERS_WITHIN_MS; ;) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: names })
+      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+    } catch (error) {
+      if (Date.now() >= endsAtMs) throw error
+    }
+    if (Date.now() >= endsAtMs) throw new Error(`no leaders for the new topics within ${LEADERS_WITHIN_MS} ms`)
+    await sleep(LOOK_EVERY_MS)
+  }
 }
