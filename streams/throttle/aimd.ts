@@ -2,22 +2,10 @@
  * Requests at once to the embeddings API. One more per round trip, × 0.7 when it answers 429, 5xx or not at all, at most
  * once per round trip; latency is the brake where a server queues instead of refusing.
  */
-import type { Clock } from '../runtime/ports.ts'
 import { createSearch } from './gradient-search.ts'
+import type { SearchOptions } from './gradient-search.ts'
 import type { AdaptiveLimit } from './ports.ts'
 
 const cuts = { throttled: 0.7, timeout: 0.7, unavailable: 0.7 }
 
-export function createAimd({
-  clock,
-  max,
-  initial = 1,
-  random = Math.random,
-}: {
-  clock: Clock
-  max: number
-  initial?: number
-  random?: () => number
-}): AdaptiveLimit {
-  return createSearch({ clock, max, initial, random, cuts })
-}
+export const createAimd = (options: SearchOptions): AdaptiveLimit => createSearch({ ...options, cuts })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { createFakeClock } from '../../ops/testing/fake-clock.ts'
 import { ask, fakeBudget, lateTimers } from './gate-fakes.ts'
 import { createGate } from './gate.ts'
-import { seeded } from './gradient-simulation.ts'
+import { seeded } from './seeded.ts'
 import type { Release } from './ports.ts'
 
 const WINDOW_MS = 10_000

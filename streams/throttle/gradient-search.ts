@@ -36,17 +36,20 @@ const DOUBTS = 3
 const GROW_BELOW = 1 / 8
 const SHRINK_ABOVE = 1 / 4
 
-interface Dependencies {
+export interface SearchOptions {
   readonly clock: Clock
   readonly max: number
-  /** Where it begins before anything is known; after a cooldown it begins at 1. */
-  readonly initial: number
-  readonly random: () => number
+  /** Where it begins before anything is known (default 1); after a cooldown it begins at 1. */
+  readonly initial?: number
+  readonly random?: () => number
+}
+
+interface Dependencies extends SearchOptions {
   /** What is left of the limit after such an answer; kinds that are not named do not cut it. */
   readonly cuts: Readonly<Partial<Record<FeedbackKind, number>>>
 }
 
-export function createSearch({ clock, max, initial, random, cuts }: Dependencies): AdaptiveLimit {
+export function createSearch({ clock, max, initial = 1, random = Math.random, cuts }: Dependencies): AdaptiveLimit {
   const baseline = createBaseline()
   let limit = Math.min(max, initial)
   /** Slow start ends here. */

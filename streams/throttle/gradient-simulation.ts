@@ -2,6 +2,7 @@
  * A closed loop against a simulated dependency: as much is in flight as the limit allows, at every moment. Deterministic:
  * time is simulated and chance is seeded. Only the tests of the adaptive limits use it.
  */
+import { seeded } from './seeded.ts'
 import type { Clock } from '../runtime/ports.ts'
 import type { AdaptiveLimit, FeedbackKind } from './ports.ts'
 
@@ -38,17 +39,6 @@ export const fixed = (limit: number) => (): AdaptiveLimit => ({
   sample: () => {},
   restart: () => {},
 })
-
-/** Small and fast generator of even numbers in [0, 1): mulberry32. */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** `serverAt`: what the dependency is like at a time; `warmMs` are not measured. */
 export function simulate(

@@ -4,7 +4,8 @@ import t from 'tap'
 import { createFakeClock } from '../../ops/testing/fake-clock.ts'
 import type { FakeClock } from '../../ops/testing/fake-clock.ts'
 import { leaseTimings } from './leases-port.ts'
-import { STEP_MS, createFleet, seeded } from './leases-simulation.ts'
+import { STEP_MS, createFleet } from './leases-simulation.ts'
+import { seeded } from './seeded.ts'
 import type { Fleet, Member } from './leases-simulation.ts'
 
 /** After which the group gives a silent member's partitions to the others. */

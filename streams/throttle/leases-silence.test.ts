@@ -2,7 +2,8 @@
 import t from 'tap'
 import { createFakeClock } from '../../ops/testing/fake-clock.ts'
 import { leaseTimings, silentMs } from './leases-port.ts'
-import { createFleet, partitionKeys, seeded } from './leases-simulation.ts'
+import { createFleet, partitionKeys } from './leases-simulation.ts'
+import { seeded } from './seeded.ts'
 
 const TOTAL = 12
 const SILENT_MS = silentMs(leaseTimings)

@@ -1,4 +1,5 @@
 /** Records of `pages.processed` as the processor makes them, of a given size: distinct pages, the same at every run. */
+import { seeded } from '../../../streams/throttle/seeded.ts'
 import type { PageProcessed } from '../../../schemas/generated/types.ts'
 import { sourceId } from '../../../streams/source-id.ts'
 
@@ -7,17 +8,6 @@ export const TENANT = 'bench'
 
 const PARAGRAPH_CHARACTERS = 400
 const syllables = ['pu', 'mer', 'sto', 'lan', 'ti', 'gra', 'fen', 'os', 'wel', 'ka', 'dri', 'no', 'sha', 'bel', 'um']
-
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** Frequent words are short and come often: a text of them shrinks about as much as prose does. */
 function vocabulary(): string[] {

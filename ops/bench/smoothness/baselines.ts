@@ -3,7 +3,7 @@
  * the same way (extract, chunk, one embeddings request, one transaction); what differs is when, and what follows a 429.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { seeded } from './workload.ts'
+import { seeded } from '../../../streams/throttle/seeded.ts'
 
 export interface Policy {
   readonly title: string

@@ -1,9 +1,10 @@
+import { seeded } from '../../../streams/throttle/seeded.ts'
 import t from 'tap'
 import { extract } from '../../../streams/2-processor/extract.ts'
 import { chunkBlocks } from '../../../streams/3-chunker/chunk.ts'
 import { countTokens } from '../../../streams/3-chunker/tokens.ts'
 import { defaults } from '../../config.ts'
-import { benchPage, crawlOf, pageOfMarker, seeded, tenantPerPartition } from './workload.ts'
+import { benchPage, crawlOf, pageOfMarker, tenantPerPartition } from './workload.ts'
 
 t.test('a page is about 1,000 tokens in seven chunks, each with a marker of its own', async (t) => {
   const { html, id } = benchPage('t03', 17)

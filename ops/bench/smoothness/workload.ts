@@ -1,4 +1,5 @@
 /** Pages of a crawl, the same in every run: about 1,000 tokens in seven paragraphs, each with a marker of its own. */
+import { seeded } from '../../../streams/throttle/seeded.ts'
 import kafkajs from 'kafkajs'
 import type { PageCrawled } from '../../../schemas/generated/types.ts'
 
@@ -20,17 +21,6 @@ wheel paper letter number colour window corner market street river mountain fore
 doctor driver painter sailor farmer baker keeps turns opens closes carries follows measures cleans repairs replaces
 explains checks compares slowly quickly often never always before after under above between without through around
 another every second third small large heavy light green quiet careful simple modern`.split(/\s+/)
-
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 export function benchPage(tenant: string, number: number): BenchPage {
   const id = `${tenant}-p${String(number).padStart(3, '0')}`
