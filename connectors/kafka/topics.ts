@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
 import type { PhysicalTopic } from '../../schemas/topics.ts'
+import { fetchBounds } from './bounds.ts'
 
 export interface TopicReport {
   readonly name: string
@@ -69,22 +70,24 @@ async function compare(admin: Admin, topics: readonly PhysicalTopic[]): Promise<
   )
 }
 
-const LEADERS_WITHIN_MS = 15_000
+const LEADERS_WITHIN_MS = 30_000
 const LOOK_EVERY_MS = 100
 
 /**
- * kafkajs' own wait for leaders throws where a broker that makes many topics at once does not know the newest yet, though
- * that passes by itself.
+ * Until every partition answers, not only until it has a leader: a broker that makes many topics names a leader in its
+ * metadata before that leader has taken the partition, and refuses requests meanwhile. kafkajs' own wait throws where the
+ * broker does not know the newest topic yet.
  */
 async function untilLed(admin: Admin, names: string[]): Promise<void> {
   for (const endsAtMs = Date.now() + LEADERS_WITHIN_MS; ;) {
     try {
       const { topics } = await admin.fetchTopicMetadata({ topics: names })
-      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) break
     } catch (error) {
       if (Date.now() >= endsAtMs) throw error
     }
     if (Date.now() >= endsAtMs) throw new Error(`no leaders for the new topics within ${LEADERS_WITHIN_MS} ms`)
     await sleep(LOOK_EVERY_MS)
   }
+  for (const name of names) await fetchBounds(admin, name)
 }

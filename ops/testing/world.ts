@@ -8,6 +8,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import type { Admin } from 'kafkajs'
+import { fetchBounds } from '../../connectors/kafka/bounds.ts'
 import type { TopicName } from '../../schemas/topics.ts'
 import type { StageName } from '../../streams/topology.ts'
 import { readConfig } from '../config.ts'
@@ -146,8 +147,7 @@ async function drained(admin: Admin, stage: StageName, prefix: string, withinMs 
 async function readTopic({ kafka }: Services, topic: string) {
   const admin = kafka('reader').admin()
   await admin.connect()
-  const bounds = await admin.fetchTopicOffsets(topic)
-  const left = new Map(bounds.map(({ partition, low, high }) => [partition, BigInt(high) - BigInt(low)]))
+  const left = new Map((await fetchBounds(admin, topic)).map(({ partition, low, high }) => [partition, high - low]))
   await admin.disconnect()
   const wanted = [...left.values()].reduce((sum, count) => sum + count, 0n)
   const records: { partition: number; key: string; value: Buffer | null; headers: Record<string, string> }[] = []
