@@ -88,8 +88,10 @@ export async function startPipeline(names: readonly StageName[], options: Option
 function ownedBy(stages: readonly RunningStage[], name: StageName, of: number) {
   const { from } = topology[name]
   const mine = stages.find((stage) => stage.name === name)?.assignments() ?? []
-  const owned = mine.filter(({ at }) => at.topic.endsWith(from)).map(({ at }) => partitionKey(at))
-  return { owned, of }
+  const partitions = mine.filter(({ at }) => at.topic.endsWith(from)).map(({ at }) => at)
+  // A topic may have got more partitions since they were counted: counted short, the parts would add up to more than all.
+  const most = Math.max(of, ...partitions.map(({ partition }) => partition + 1))
+  return { owned: partitions.map(partitionKey), of: most }
 }
 
 /** As the broker has them: a topic may have been made with another number than is configured. */

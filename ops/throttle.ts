@@ -58,6 +58,8 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     encode: (value) => codec.encode('pipeline.control', value),
     decode: (value) => codec.decode('pipeline.control', value),
   })
+  /** Its consumer may run, even if it never caught up. */
+  let opened = false
   let started = false
   const state = (): ControlState => (started ? control.state() : emptyControl)
 
@@ -266,6 +268,7 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     }) => {
       ;({ owned, isWanted } = ports)
       if (started) return // stages of this process were started before, and stopped
+      opened = true
       await control.start()
       started = true
       control.onChange(setTotals)
@@ -282,10 +285,8 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     close: async () => {
       for (const breaker of Object.values(breakers)) breaker.close()
       for (const gate of Object.values(gates)) gate.close()
-      if (started) {
-        await leases.close()
-        await control.close()
-      }
+      if (started) await leases.close()
+      if (opened) await control.close()
       await leaseDb.destroy()
     },
   }

@@ -6,6 +6,7 @@ import { fakeLogger } from '../../ops/testing/runtime-fakes.ts'
 import { createWorld } from '../../ops/testing/world.ts'
 import { DependencyUnavailable, UserError } from '../../streams/errors.ts'
 import { isPaused, limitKey, pauseKey } from '../../streams/throttle/control-state.ts'
+import { fetchBounds } from './bounds.ts'
 import { createControlChannel } from './control.ts'
 import type { ControlConnection } from './control.ts'
 
@@ -52,6 +53,21 @@ t.test('what is commanded reaches every instance, and those that start later kno
   await two.channel.publish(pauseKey({ ...processor, tenant: 'a/b ü' }), null)
   for (const { channel } of [one, two, late]) await isTold('lifted', channel, () => channel.state().pauses.size === 0)
   await Promise.all([one, two, late].map(({ channel }) => channel.close()))
+})
+
+t.test('a log that ends in something that is no command is read to its end all the same', async (t) => {
+  const end = async () => (await fetchBounds(admin, topic))[0]!.high
+  const before = await end()
+  const producer = services.kafka('control').producer({ transactionalId: randomUUID(), maxInFlightRequests: 1 })
+  await producer.connect()
+  const transaction = await producer.transaction()
+  await transaction.send({ topic, messages: [{ key: 'limit/nothing/', value: null }] })
+  await transaction.commit()
+  await producer.disconnect()
+  await eventually('the transaction’s marker is in the log', end, (now) => now >= before + 2n)
+  const { channel } = connect()
+  await channel.start()
+  await channel.close()
 })
 
 t.test('its group never commits, and is gone once it has closed', async (t) => {

@@ -19,6 +19,8 @@ const RETRY_MS = 1_000
 /** A consumer that kafkajs gave up for good is replaced after this. */
 const REPLACE_MS = 5_000
 const CLOSE_MS = 3_000
+/** Fetches in a row without a record: there is none. The end of the log may be a marker, or a tombstone long compacted. */
+const EMPTY_FETCHES = 3
 
 export interface ControlConnection extends ControlChannel {
   /** Resolves once all that was in the topic has been read. @throws UserError: there is no such topic. */
@@ -74,6 +76,14 @@ export function createControlChannel(d: Dependencies): ControlConnection {
       logger.error({ topic, error: payload.error.message }, 'commands are not read: starting over')
       clock.after(REPLACE_MS, replace)
     })
+    let empty = 0
+    mine.on(mine.events.FETCH, () => {
+      // The next fetch is sent only once the last one's records have been worked through.
+      empty = nextOffset === seenOffset ? empty + 1 : 0
+      seenOffset = nextOffset
+      if (empty >= EMPTY_FETCHES) caughtUp.resolve()
+    })
+    let seenOffset = nextOffset
     await mine.connect()
     await mine.subscribe({ topics: [topic], fromBeginning: true })
     await mine.run({ autoCommit: false, eachBatch: read })
