@@ -13,6 +13,8 @@ export interface RegistrySettings {
   readonly url: string
   readonly username?: string | undefined
   readonly password?: string | undefined
+  /** Of one request; three may be made. A registry that takes them and never answers is away. */
+  readonly timeoutMs?: number
   /** Topic prefix; subjects carry it too. */
   readonly prefix: string
 }
@@ -26,8 +28,11 @@ export interface Codec {
   readonly decode: (topic: TopicName, value: Buffer) => Promise<object>
 }
 
+type Middleware = NonNullable<ConstructorParameters<typeof confluent.SchemaRegistry>[0]['middlewares']>[number]
+
 /** The registry's answer "no such id" is believed this long, so that a flood of poison does not flood the registry. */
 const UNKNOWN_ID_TTL_MS = 30_000
+const REQUEST_TIMEOUT_MS = 3_000
 const MAGIC = 0
 const HEADER_BYTES = 5
 
@@ -36,6 +41,7 @@ export function createCodec(settings: RegistrySettings, now: () => number = Date
     {
       host: settings.url,
       ...(settings.username ? { auth: { username: settings.username, password: settings.password ?? '' } } : {}),
+      middlewares: [deadline(settings.timeoutMs ?? REQUEST_TIMEOUT_MS)],
       retry: { retries: 2, initialRetryTimeInSecs: 0.2, maxRetryTimeInSecs: 2 },
     },
     { [confluent.SchemaType.AVRO]: avroOptions },
@@ -121,6 +127,11 @@ export function createCodec(settings: RegistrySettings, now: () => number = Date
     },
   }
 }
+
+/** The client's own requests have none: one that hangs would hold up its partition, and every later one for its schema. */
+const deadline =
+  (timeout: number): Middleware =>
+  () => ({ prepareRequest: async (next) => (await next()).enhance({ timeout }) })
 
 const unknownId = (id: number) => new StageError('unknown_schema_id', `the schema registry knows no schema ${id}`)
 /** The client reports a refused connection as status 400, so its message counts too. */

@@ -33,6 +33,7 @@ export type ConsumedTopic = {
 }[TopicName]
 
 export const topicNames = Object.keys(topics) as TopicName[]
+export const consumedTopics = topicNames.filter((name) => (topics[name] as TopicSpec).consumed) as ConsumedTopic[]
 export const retryTopic = (topic: ConsumedTopic) => `${topic}.retry` as const
 export const deadLetterTopic = (topic: ConsumedTopic) => `${topic}.dlq` as const
 

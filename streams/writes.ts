@@ -1,4 +1,5 @@
 /** What stages ask to be stored: plain data; `connectors/postgres` turns it into SQL. */
+import type { TraceHeaders } from './trace.ts'
 
 /** One row of tenant_knowledge. Parents come before their children; `chunkIndex` counts both, from 0, without gaps. */
 export interface ChunkRow {
@@ -42,6 +43,8 @@ export interface PageWrite {
   readonly rows: readonly ChunkRow[]
   /** Tokens bought from the embeddings API for this write; counted against the tenant. */
   readonly tokensBought: number
+  /** Of the work that asks for it; added by the runtime, not stored. */
+  readonly trace?: TraceHeaders
 }
 
 /** Start URLs admitted to a crawl's frontier. */
@@ -53,6 +56,8 @@ export interface FrontierAdmission {
   readonly maxPages: number
   readonly maxDepth: number
   readonly chunkType: string
+  /** Of the request, added by the runtime: the crawl's pages belong to its trace, whenever they are fetched. */
+  readonly trace?: TraceHeaders
 }
 
 /** What is stored of a page, as read before the work on a new version starts. */

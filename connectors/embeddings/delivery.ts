@@ -2,6 +2,7 @@
 import { DependencyUnavailable, StageError } from '../../streams/errors.ts'
 import type { Clock } from '../../streams/runtime/ports.ts'
 import type { Feedback, Release } from '../../streams/throttle/ports.ts'
+import type { TraceHeaders } from '../../streams/trace.ts'
 import { classifyFailure } from './failures.ts'
 import type { Failure } from './failures.ts'
 import type { Pacing } from './pacing.ts'
@@ -59,7 +60,9 @@ export function createDelivery({ send, clock, pacing, onUsage, onRequest, signal
   async function attempt(batch: Batch, sentMs: number): Promise<{ outcome: Reply | Failure; feedback: Feedback }> {
     const texts = batch.suspect === undefined ? batch.items.map(({ text }) => text) : [HARMLESS]
     const tokens = batch.suspect === undefined ? tokensOf(batch.items) : 1
-    const outcome = await send(texts, signal).catch((error: unknown) => classifyFailure(error, clock.now()))
+    const outcome = await send(texts, signal, tracesOf(batch)).catch((error: unknown) =>
+      classifyFailure(error, clock.now()),
+    )
     const latencyMs = clock.now() - sentMs
     const status = 'vectors' in outcome ? 200 : outcome.status
     onRequest({ status, latencyMs, inputs: texts.length, tokens, resend: batch.resends > 0 })
@@ -128,6 +131,12 @@ export function createDelivery({ send, clock, pacing, onUsage, onRequest, signal
       while (underWay.size > 0) await Promise.allSettled([...underWay])
     },
   }
+}
+
+/** One a page, in the order of the inputs. */
+function tracesOf({ items }: Batch): TraceHeaders[] {
+  const jobs = new Set(items.map(({ job }) => job))
+  return [...jobs].flatMap(({ trace }) => trace ?? [])
 }
 
 function failAll(items: readonly Item[], error: unknown): void {

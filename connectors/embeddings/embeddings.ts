@@ -6,6 +6,7 @@ import { systemClock } from '../../streams/runtime/ports.ts'
 import type { Clock } from '../../streams/runtime/ports.ts'
 import { createGate } from '../../streams/throttle/gate.ts'
 import type { Gate, Lane } from '../../streams/throttle/ports.ts'
+import type { TraceHeaders } from '../../streams/trace.ts'
 import { createDelivery } from './delivery.ts'
 import type { RequestReport } from './delivery.ts'
 import { itemOf, refuse } from './inputs.ts'
@@ -32,6 +33,8 @@ export interface EmbeddingsSeams {
   readonly gate?: Gate
   readonly send?: SendRequest
   readonly random?: () => number
+  /** The trace of whoever calls `embed`. */
+  readonly currentTrace?: () => TraceHeaders | undefined
   readonly breaker?: Breaker
   /** Tenants with a limit of their own are sent apart, so that the gate can hold just them. */
   readonly tenantLimited?: (tenantId: string) => boolean
@@ -133,6 +136,7 @@ export function createEmbeddings(settings: EmbeddingsSettings, seams: Embeddings
       const job: Job = {
         tenantId,
         lane,
+        trace: seams.currentTrace?.(),
         vectors: inputs.map(() => undefined),
         tokens: 0,
         missing: inputs.length,

@@ -1,12 +1,15 @@
 /** Inputs of many pages and tenants, waiting to be sent together: what the next request would hold, and what it does. */
 import type { EmbeddingInput } from '../../streams/3-chunker/chunker.ts'
 import type { Lane } from '../../streams/throttle/ports.ts'
+import type { TraceHeaders } from '../../streams/trace.ts'
 import { createFairOrder } from './fair-order.ts'
 
 /** One call of `embed`: a page's inputs. */
 export interface Job {
   readonly tenantId: string
   readonly lane: Lane
+  /** Of the page that asks. */
+  readonly trace?: TraceHeaders | undefined
   readonly vectors: (string | undefined)[]
   /** Tokens billed for it so far. */
   tokens: number

@@ -1,5 +1,6 @@
 /** One request to an OpenAI-compatible server, without any retry: one layer retries, and it is not this one. */
 import OpenAI from 'openai'
+import type { TraceHeaders } from '../../streams/trace.ts'
 import { readAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
 
@@ -22,7 +23,12 @@ export interface Reply extends Answer {
 }
 
 /** @throws the SDK's errors, and DependencyUnavailable for an answer that must be refused. */
-export type SendRequest = (texts: readonly string[], signal: AbortSignal) => Promise<Reply>
+export type SendRequest = (
+  texts: readonly string[],
+  signal: AbortSignal,
+  /** Of the pages that it serves, the first one's first. */
+  traces?: readonly TraceHeaders[],
+) => Promise<Reply>
 
 export function createRequest(settings: RequestSettings): SendRequest {
   const { model, dimensions, encodingFormat = 'base64', sendDimensions = true } = settings

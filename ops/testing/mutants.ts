@@ -67,8 +67,8 @@ const mutants: Mutant[] = [
     file: 'streams/runtime/run-stage.ts',
     find: 'eachBatchAutoResolve: false',
     replace: 'eachBatchAutoResolve: true',
-    test: 'ops/outage.test.ts',
-    red: 'while Postgres is away the chunker’s partition stays paused and the processor goes on',
+    test: 'streams/runtime/fetched-while-paused.test.ts',
+    red: 'what was fetched before a pause and handed in after it is not skipped',
   },
   {
     name: 'ledger outside the transaction',

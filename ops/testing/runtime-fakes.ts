@@ -62,8 +62,10 @@ export function fakeAssignment(overrides: Partial<Assignment> & { start?: bigint
     watermark: createWatermark(start),
     position: start,
     end: start,
+    until: null,
     ledger: null,
     committed: start,
+    committedAtMs: 0,
     probing: false,
     ...rest,
   }
@@ -179,6 +181,7 @@ export function fakeGate(limit = 8): Gate & { held: boolean; inFlight: () => num
       limit,
       waiting: waiting.length,
       tenants: new Set(waiting.map(({ tenantId }) => tenantId)).size,
+      heldBy: null,
       waitedMs: { rate: 0, tenant: 0, slots: 0, adaptive: 0, cooldown: 0 },
       oldestWaitMs: 0,
     }),
@@ -199,10 +202,14 @@ export function fakeBreaker() {
       for (const call of listeners) call()
     },
     successes: 0,
+    sends: 0,
     state: () => state,
     failed: ({ message }: { message: string }) => void failures.push(message),
     succeeded() {
       this.successes += 1
+    },
+    sent() {
+      this.sends += 1
     },
     onChange: (call: () => void) => {
       listeners.add(call)

@@ -4,6 +4,7 @@ import type { InputRecord, Outcome } from '../../streams/outcome.ts'
 import type { Assignment } from '../../streams/runtime/assignments.ts'
 import { createCommitter } from '../../streams/runtime/commit.ts'
 import { createDependencyWatch } from '../../streams/runtime/dependency-watch.ts'
+import type { OutcomesInHand } from '../../streams/runtime/in-hand.ts'
 import { createIntake } from '../../streams/runtime/intake.ts'
 import { createRuns } from '../../streams/runtime/partition-runs.ts'
 import { createPauseScheduler } from '../../streams/runtime/pause-scheduler.ts'
@@ -62,7 +63,6 @@ export function stageLoop(options: Options = {}) {
   own(assignment)
   const state = {
     draining: false,
-    heldBack: false,
     halted: '',
     reclaimed: 0,
     boundsAsked: 0,
@@ -95,8 +95,8 @@ export function stageLoop(options: Options = {}) {
     ...{ name: 'processor', assignments, scheduler, settle, writer, clock, logger, observer: {} },
     watch: watch.forStage(scheduler),
   })
-  const committer = createCommitter({ flush, clock, logger })
-  const inHand = new Map<string, Promise<Outcome>>()
+  const committer = createCommitter({ flush, consumer: { commitOffsets: async () => {} }, clock, logger })
+  const inHand: OutcomesInHand = new Map()
   const runs = createRuns<Value, object>({
     name: 'processor',
     stage: {
@@ -111,7 +111,7 @@ export function stageLoop(options: Options = {}) {
     draining: () => state.draining,
     onSettled: committer.settled,
     recordTimeoutMs: 45_000,
-    isHeldBack: () => state.heldBack,
+    maxRetryDelayMs: 60_000,
   })
   const intake = createIntake({
     ...{ assignments, runOf: runs.of, scheduler, committer, logger },
@@ -124,10 +124,11 @@ export function stageLoop(options: Options = {}) {
   return {
     ...{ clock, consumer, logger, gate, breakers, scheduler, watch, assignment, own, state, runs, committer, inHand },
     settled: settledOffsets,
-    intake,
+    intake: intake.batch,
+    passed: intake.passed,
     /** Hands a batch in and lets all that can settle do so, with the commit that follows. */
     take: async (payload: EachBatchPayload) => {
-      await intake(payload)
+      await intake.batch(payload)
       await clock.advance(300)
     },
   }

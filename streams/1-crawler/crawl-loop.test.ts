@@ -267,3 +267,46 @@ t.test('pages of paused tenants are not asked for, and their backlog is no reaso
   t.strictSame(asked, [['acme']])
   await loop.stop(1000)
 })
+
+t.test('the age of the last turn tells a loop that hangs from one that has nothing to do', async (t) => {
+  const hung = Promise.withResolvers<void>()
+  let hang = false
+  const idle = { leases: [], nextInMs: undefined }
+  const { loop, clock } = world(0, {
+    frontier: { lease: async () => (hang && (await hung.promise), idle) } as unknown as CrawlLoopOptions['frontier'],
+  })
+  t.equal(loop.turnAgeMs(), 0, 'not begun')
+  loop.start()
+  await settled()
+  clock.advance(60_000)
+  await settled()
+  t.equal(loop.turnAgeMs(), 0, 'it woke and looked')
+  hang = true
+  clock.advance(60_000)
+  await settled()
+  clock.advance(60_000)
+  t.equal(loop.turnAgeMs(), 60_000, 'since it asked the frontier, which does not answer')
+  hung.resolve()
+  await loop.stop(0)
+  t.equal(loop.turnAgeMs(), 0, 'nor is it expected to turn any more')
+})
+
+t.test('all the work on a page is done within what stands around it', async (t) => {
+  const { loop, seen, journal } = world(1, {
+    around: async ({ url }, work) => {
+      journal.push(`around ${url}`)
+      await work()
+      journal.push('around ended')
+    },
+  })
+  loop.start()
+  await seen(/complete/)
+  await loop.stop(0)
+  t.match(
+    journal.filter((line) => !line.startsWith('lease')),
+    ['around u0', 'fetch u0', /publish/, /complete/, 'around ended'],
+  )
+})
+
+/** Whatever is under way in promises alone. */
+const settled = () => new Promise((resolve) => setImmediate(resolve))

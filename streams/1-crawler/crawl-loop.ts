@@ -11,7 +11,7 @@ export interface CrawlLoopOptions {
   readonly frontier: Frontier
   readonly fetchPage: FetchPage
   /** Resolves when all in-sync replicas have the records. */
-  readonly publish: (records: readonly OutgoingRecord[]) => Promise<void>
+  readonly publish: (records: readonly OutgoingRecord[], lease: LeasedUrl) => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
   /** Names this process in the leases; unique per start. */
@@ -24,6 +24,8 @@ export interface CrawlLoopOptions {
   /** A page whose publishing or storing failed, and the loop after a failed lease, wait this long. */
   readonly troubleDelayMs?: number
   readonly onResult?: (lease: LeasedUrl, result: PageResult) => void
+  /** Around all the work on one page: a trace. */
+  readonly around?: (lease: LeasedUrl, work: () => Promise<void>) => Promise<void>
   /** Budgets stand before a page is leased, so that no lease runs out waiting for one. Without it: as fast as can be. */
   readonly permits?: Permits
   /** Tenants that an operator has paused: their pages stay in the frontier. */
@@ -44,6 +46,8 @@ export interface CrawlLoop {
   readonly pause: () => void
   readonly resume: () => void
   readonly inFlight: () => number
+  /** Since it last looked for work, milliseconds; 0 while it is not meant to. A turn waits for Postgres at most. */
+  readonly turnAgeMs: () => number
   /** Leases no more and lets pages in flight finish; after `drainMs` they are stopped and given back untried. */
   readonly stop: (drainMs: number) => Promise<void>
 }
@@ -64,6 +68,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     troubleDelayMs = 5_000,
     permits = unlimited,
     pausedTenants = () => [],
+    around = (_, work) => work(),
   } = options
   const pages = new Set<Promise<void>>()
   const abort = new AbortController()
@@ -73,6 +78,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
   let bell = Promise.withResolvers<void>()
   /** No lease before this, ms since the epoch: set when Kafka or Postgres is away. */
   let quietUntilMs = 0
+  let lastTurnMs = 0
 
   const wake = () => {
     bell.resolve()
@@ -82,16 +88,16 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
   function trouble(lease: LeasedUrl | undefined, error: unknown) {
     quietUntilMs = clock.now() + troubleDelayMs
     logger.warn(
-      { error: errorMessage(error), url: lease?.url, tenantId: lease?.tenantId },
+      { error: errorMessage(error), url: lease?.url, tenant: lease?.tenantId },
       'crawl loop: trying again later',
     )
   }
 
   /** A record that can never be published (it does not encode) would come back for ever: the page fails instead. */
-  async function published(result: PageResult): Promise<PageResult> {
+  async function published(lease: LeasedUrl, result: PageResult): Promise<PageResult> {
     if (!('records' in result)) return result
     try {
-      await publish(result.records)
+      await publish(result.records, lease)
       return result
     } catch (error) {
       if (!(error instanceof StageError) || error.retriable) throw error
@@ -101,7 +107,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
 
   async function run(lease: LeasedUrl) {
     try {
-      const result = await published(await fetchPage(lease, abort.signal))
+      const result = await published(lease, await fetchPage(lease, abort.signal))
       if (result.outcome === 'retry') await frontier.retryLater(lease, result)
       else await frontier.complete(lease, result)
       options.onResult?.(lease, result)
@@ -113,7 +119,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
   }
 
   function begin(lease: LeasedUrl, giveBack: (used: boolean) => void) {
-    const page = run(lease).finally(() => {
+    const page = around(lease, () => run(lease)).finally(() => {
       giveBack(true)
       pages.delete(page)
       wake()
@@ -153,6 +159,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     while (running) {
       // Taken before the turn: what rings during it is not missed.
       const rung = bell.promise
+      lastTurnMs = clock.now()
       const idleMs = await turn()
       if (idleMs <= 0 || !running) continue
       const asleep = new AbortController()
@@ -174,6 +181,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
     start: () => {
       if (running) return
       running = true
+      lastTurnMs = clock.now()
       finished = loop()
     },
     wake,
@@ -183,6 +191,7 @@ export function createCrawlLoop(options: CrawlLoopOptions): CrawlLoop {
       wake()
     },
     inFlight: () => pages.size,
+    turnAgeMs: () => (running ? clock.now() - lastTurnMs : 0),
     stop: async (drainMs) => {
       running = false
       wake()

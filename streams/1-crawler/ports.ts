@@ -1,5 +1,6 @@
 /** What the crawler's logic needs from outside, as types: `connectors/` implements them, tests fake them. */
 import type { OutgoingRecord } from '../outcome.ts'
+import type { TraceHeaders } from '../trace.ts'
 
 /** Header names are lower case; a header sent several times is an array, so that X-Robots-Tag lines stay apart. */
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>
@@ -83,6 +84,8 @@ export interface LeasedUrl {
   readonly version: bigint
   /** For a conditional request; undefined: never fetched, or as another kind of knowledge. */
   readonly previous: Omit<PageState, 'version' | 'links'> | undefined
+  /** The trace of the request that the crawl began with. */
+  readonly trace?: TraceHeaders
 }
 
 interface Settled {

@@ -5,6 +5,8 @@
 import { errorMessage } from '../errors.ts'
 import type { PauseScheduler } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
+import { withinRange } from './replay.ts'
+import type { Range } from './replay.ts'
 import type { Claim, Clock, Logger, OffsetPositions, TopicPartition } from './ports.ts'
 import { decideStart } from './start-position.ts'
 import { createWatermark } from './watermark.ts'
@@ -21,10 +23,14 @@ export interface Assignment {
   position: bigint
   /** End of the log as the last fetch showed it. */
   end: bigint
+  /** A replay's: nothing from this offset on is taken. null: the live stage, which has no end. */
+  until: bigint | null
   /** Next offset as durable in Postgres; null for stages without a ledger. */
   ledger: bigint | null
   /** Next offset as committed in Kafka. */
   committed: bigint
+  /** When it was committed last, or the partition was assigned. */
+  committedAtMs: number
   /** A dependency is being tried again through this partition: one record at a time until one succeeds. */
   probing: boolean
 }
@@ -40,6 +46,9 @@ interface Dependencies {
   readonly retryMs: number
   /** An assignment has ended without a rebalance: its run ends too. */
   readonly onLost?: () => void
+  /** A replay's; partitions without one are read by nobody. */
+  readonly ranges?: ReadonlyMap<number, Range>
+  readonly onHalt?: (at: TopicPartition, reason: string) => void
 }
 
 export interface Assignments {
@@ -52,7 +61,7 @@ export interface Assignments {
 }
 
 export function createAssignments(deps: Dependencies): Assignments {
-  const { scheduler, claim, positions, seek, clock, logger, retryMs } = deps
+  const { scheduler, claim, positions, seek, clock, logger, retryMs, ranges } = deps
   let current = new Map<string, Assignment>()
 
   function fresh(at: TopicPartition): Assignment {
@@ -64,14 +73,16 @@ export function createAssignments(deps: Dependencies): Assignments {
       watermark: createWatermark(0n),
       position: 0n,
       end: 0n,
+      until: ranges?.get(at.partition)?.to ?? null,
       ledger: null,
       committed: -1n,
+      committedAtMs: clock.now(),
       probing: false,
     }
   }
   /** Claims and checks; while Postgres or Kafka is away it tries again, and the partitions stay paused. */
   async function guard(assignments: readonly Assignment[]): Promise<void> {
-    const wanted = assignments.filter(({ alive, ready }) => alive && !ready)
+    const wanted = assignments.filter(({ alive, ready, at }) => alive && !ready && isRead(at))
     if (wanted.length === 0) return
     const partitions = wanted.map(({ at }) => at)
     try {
@@ -92,8 +103,12 @@ export function createAssignments(deps: Dependencies): Assignments {
       clock.after(retryMs, () => void guard(assignments))
     }
   }
+  const isRead = ({ partition }: TopicPartition) => !ranges || ranges.has(partition)
+
   function open(assignment: Assignment, mine: Claim | undefined, offsets: OffsetPositions) {
-    const decision = decideStart({ ...offsets, ledger: claim ? (mine?.nextOffset ?? null) : undefined })
+    const range = ranges?.get(assignment.at.partition)
+    const positions = { ...offsets, ledger: claim ? (mine?.nextOffset ?? null) : undefined }
+    const decision = decideStart(range ? withinRange(positions, range) : positions)
     if (decision.kind === 'halt') return halt(assignment, decision.reason, { ...offsets, wanted: decision.wanted })
     if (decision.note === 'rewound')
       logger.error(
@@ -110,6 +125,8 @@ export function createAssignments(deps: Dependencies): Assignments {
     // seek that was queued before the partition was lost fires now).
     seek(assignment.at, decision.offset)
     assignment.ready = true
+    if (range && decision.offset >= range.to) scheduler.pause(assignment.at, 'range-end')
+    else scheduler.lift(assignment.at, 'range-end')
     scheduler.lift(assignment.at, 'offset-guard')
   }
   function halt(assignment: Assignment, reason: string, detail: object) {
@@ -119,12 +136,18 @@ export function createAssignments(deps: Dependencies): Assignments {
       { ...assignment.at, reason, ...detail },
       'partition halted: its next record is not in the log; see "lost offsets" in ops/docs/operations.md',
     )
+    deps.onHalt?.(assignment.at, reason)
   }
   return {
     replace: (partitions) => {
       for (const assignment of current.values()) assignment.alive = false
       current = new Map(partitions.map((at) => [partitionKey(at), fresh(at)]))
       scheduler.reconcile(partitions, 'offset-guard')
+      for (const at of partitions) {
+        if (isRead(at)) continue
+        scheduler.pause(at, 'range-end')
+        scheduler.lift(at, 'offset-guard')
+      }
       void guard([...current.values()])
     },
     reclaim: (assignment) => {

@@ -16,7 +16,10 @@ function worked(count: number, overrides: Partial<Assignment> = {}) {
 }
 function setup(flush: (assignment: Assignment) => Promise<boolean> = async () => true) {
   const clock = createFakeClock()
-  return { clock, committer: createCommitter({ flush, clock, logger: fakeLogger() }) }
+  return {
+    clock,
+    committer: createCommitter({ flush, consumer: { commitOffsets: async () => {} }, clock, logger: fakeLogger() }),
+  }
 }
 
 void t.test('what was taken in is fetched past; what is settled is committed once, a moment later', async (t) => {
@@ -167,4 +170,26 @@ void t.test('at a drain all that is settled is committed, also behind a commit t
   answer.resolve()
   t.ok(await now)
   t.strictSame(committed, [2n, 4n])
+})
+
+void t.test('the offset of a halted partition is put back until it works, or the partition is lost', async (t) => {
+  let refusals = 2
+  const { clock, committer } = setup()
+  const { payload, committed } = fakePayload({
+    messages,
+    commit: () => {
+      refusals -= 1
+      if (refusals >= 0) throw new Error('coordinator is loading')
+    },
+  })
+  const assignment = worked(4)
+  committer.recommit(assignment, payload)
+  await clock.advance(10_000)
+  t.strictSame([committed, clock.pending()], [[4n], 0])
+  refusals = Infinity
+  committer.recommit(assignment, payload)
+  await clock.advance(5_000)
+  assignment.alive = false
+  await clock.advance(2_000)
+  t.equal(clock.pending(), 0)
 })

@@ -1,5 +1,5 @@
 /** The one place where a consumer's offsets move. */
-import type { EachBatchPayload } from 'kafkajs'
+import type { Consumer, EachBatchPayload } from 'kafkajs'
 import { errorMessage } from '../errors.ts'
 import type { Assignment } from './assignments.ts'
 import type { Clock, Logger } from './ports.ts'
@@ -15,8 +15,11 @@ export interface Committer {
   readonly settled: (assignment: Assignment) => void
   /** Commits what is settled now. @returns whether all of it is committed. */
   readonly commitNow: () => Promise<boolean>
-  /** kafkajs jumped to another offset and committed that: our position goes back, so that the next owner halts as well. */
-  readonly recommit: (assignment: Assignment, payload: EachBatchPayload) => Promise<void>
+  /**
+   * kafkajs jumped to another offset and committed that: our position goes back, so that the next owner halts as well.
+   * Tried until it works or the partition is lost.
+   */
+  readonly recommit: (assignment: Assignment, payload: EachBatchPayload) => void
   /** What a commit was answered with since the last join, if it asks to join again: kafkajs must hear it, once. */
   readonly asksToRejoin: () => unknown
   /** The group was joined: what was said of the former generation is over. */
@@ -27,6 +30,8 @@ export interface Committer {
 interface Dependencies {
   /** Brings the ledger up to the watermark where records needed no write. @returns whether the ledger is up to it. */
   readonly flush: (assignment: Assignment) => Promise<boolean>
+  /** Its own commit: only before any batch has come, when control records alone were passed. */
+  readonly consumer: Pick<Consumer, 'commitOffsets'>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -38,10 +43,15 @@ type Commit = EachBatchPayload['commitOffsetsIfNecessary']
  * what the window holds; both only move forward. With a ledger, what is committed never passes what Postgres holds:
  * committed ≤ ledger at any moment.
  */
-export function createCommitter({ flush, clock, logger }: Dependencies): Committer {
+export function createCommitter({ flush, consumer, clock, logger }: Dependencies): Committer {
   const dirty = new Set<Assignment>()
   /** The payload's own commit: consumer.commitOffsets is dropped silently once stop() has begun. */
-  let commit: Commit | undefined
+  let commit: Commit = async (offsets) => {
+    const topics = offsets?.topics ?? []
+    await consumer.commitOffsets(
+      topics.flatMap(({ topic, partitions }) => partitions.map((one) => ({ topic, ...one }))),
+    )
+  }
   let rejoin: unknown
   let cancel: (() => void) | undefined
   let running: Promise<boolean> | undefined
@@ -72,12 +82,27 @@ export function createCommitter({ flush, clock, logger }: Dependencies): Committ
   async function send(moved: readonly Assignment[]) {
     const offsets = new Map(moved.map((assignment) => [assignment, durable(assignment)]))
     try {
-      await commit?.({ topics: byTopic(offsets) })
-      for (const [assignment, offset] of offsets) assignment.committed = offset
+      await commit({ topics: byTopic(offsets) })
+      for (const [assignment, offset] of offsets) {
+        assignment.committed = offset
+        assignment.committedAtMs = clock.now()
+      }
     } catch (error) {
       for (const assignment of moved) if (assignment.alive) dirty.add(assignment)
       if (isRejoin(error)) rejoin = error
       logger.warn({ partitions: moved.length, error: errorMessage(error) }, 'offset commit failed')
+    }
+  }
+  async function recommit(assignment: Assignment): Promise<void> {
+    if (!assignment.alive || closed) return
+    const offset = durable(assignment)
+    try {
+      await commit({ topics: byTopic(new Map([[assignment, offset]])) })
+      assignment.committed = offset
+    } catch (error) {
+      if (isRejoin(error)) rejoin = error
+      logger.warn({ ...assignment.at, error: errorMessage(error) }, 'the offset of a halted partition was not put back')
+      clock.after(BREATHER_MS, () => void recommit(assignment))
     }
   }
   return {
@@ -94,10 +119,9 @@ export function createCommitter({ flush, clock, logger }: Dependencies): Committ
       await running
       return commitNow()
     },
-    recommit: async (assignment, payload) => {
-      if (!assignment.alive) return
-      await payload.commitOffsetsIfNecessary({ topics: byTopic(new Map([[assignment, durable(assignment)]])) })
-      assignment.committed = durable(assignment)
+    recommit: (assignment, payload) => {
+      commit = payload.commitOffsetsIfNecessary
+      void recommit(assignment)
     },
     asksToRejoin: () => {
       const told = rejoin

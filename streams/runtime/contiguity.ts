@@ -34,7 +34,7 @@ export function createContiguityCheck(d: Dependencies) {
       if (low <= expected && expected <= high) return true
       if (!assignment.alive) return false
       d.assignments.halt(assignment, low > expected ? 'expired_unread' : 'beyond_end', { expected, low, high })
-      await d.committer.recommit(assignment, payload)
+      d.committer.recommit(assignment, payload)
     } catch (error) {
       d.scheduler.pause(assignment.at, 'offset-guard', BREATHER_MS)
       d.logger.warn({ ...assignment.at, error: errorMessage(error) }, 'could not check or hold a gap in the offsets')

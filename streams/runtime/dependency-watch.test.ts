@@ -148,3 +148,23 @@ void t.test('outages of two dependencies are apart', async (t) => {
   breakers.embeddings.set('closed')
   t.strictSame(working(), [1, 2])
 })
+
+void t.test('a breath has one timer, whatever number of records fails meanwhile', async (t) => {
+  const { fail, working, clock } = setup()
+  for (let failures = 0; failures < 100; failures += 1) fail(failures % 3)
+  t.equal(clock.pending(), 1)
+  await clock.advance(PAUSE_MS + 100)
+  t.strictSame(working(), [0, 1, 2])
+  t.equal(clock.pending(), 0)
+})
+
+void t.test('the dependency’s own word makes a breath longer, never shorter', async (t) => {
+  const { fail, working, clock } = setup({ partitions: 1 })
+  fail(0)
+  fail(0, 'postgres', 900)
+  fail(0)
+  await clock.advance(899)
+  t.strictSame(working(), [])
+  await clock.advance(100)
+  t.strictSame(working(), [0])
+})

@@ -8,7 +8,7 @@ import type { Dependency, DependencyUnavailable } from '../errors.ts'
 import type { Assignment } from './assignments.ts'
 import type { PauseScheduler } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
-import type { Clock, Logger } from './ports.ts'
+import type { Clock, Logger, TopicPartition } from './ports.ts'
 
 /** The part of a circuit breaker that is needed here; its state is one for the whole fleet. */
 export interface Breaker {
@@ -20,6 +20,8 @@ export interface Breaker {
   }
   readonly failed: (failure: { readonly message: string; readonly retryAfterMs?: number }) => void
   readonly succeeded: () => void
+  /** A request leaves: the probe is used. */
+  readonly sent: () => void
   readonly onChange: (call: () => void) => () => void
 }
 
@@ -38,6 +40,8 @@ export interface DependencyWatch {
   readonly forStage: (scheduler: PauseScheduler) => StageWatch
   /** Partitions of this process wait for it. */
   readonly isWanted: (dependency: Dependency) => boolean
+  /** What this partition waits for, or tries again for all. */
+  readonly dependenciesOf: (at: TopicPartition) => Dependency[]
   readonly outages: () => { dependency: Dependency; sinceMs: number; paused: number }[]
   readonly close: () => void
 }
@@ -57,6 +61,7 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
   const { breakers, clock, logger, pauseMs, random = Math.random } = d
   const waiting = new Map<Dependency, Map<string, Waiting>>()
   const probes = new Map<Dependency, Waiting>()
+  const breaths = new Map<Dependency, { readonly dueMs: number; readonly cancel: () => void }>()
 
   const cancellations = (Object.keys(breakers) as Dependency[]).map((dependency) =>
     breakers[dependency].onChange(() => follow(dependency)),
@@ -80,9 +85,22 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
         continue
       }
       one.assignment.probing = true
+      if (!d.reportedElsewhere.has(dependency)) breakers[dependency].sent()
       probes.set(dependency, one)
       return one.scheduler.lift(one.assignment.at, 'dependency')
     }
+  }
+  /** One timer a dependency, whatever number of records fails; only the dependency's own word makes it longer. */
+  function breathe(dependency: Dependency, retryAfterMs = 0) {
+    const breath = breaths.get(dependency)
+    const dueMs = clock.now() + Math.max(retryAfterMs, breath ? 0 : pauseMs * (0.5 + random()))
+    if (breath && breath.dueMs >= dueMs) return
+    breath?.cancel()
+    const end = () => {
+      breaths.delete(dependency)
+      if (breakers[dependency].state().kind === 'closed') over(dependency)
+    }
+    breaths.set(dependency, { dueMs, cancel: clock.after(dueMs - clock.now(), end) })
   }
   /** The probe failed, or was taken from us: its partition waits again. */
   function endProbe(dependency: Dependency) {
@@ -120,9 +138,7 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
           breaker.failed({ message, ...(retryAfterMs !== undefined && { retryAfterMs }) })
         if (breaker.state().kind === 'closed')
           // One failure is no outage: this partition alone takes a breath. With ± half, partitions do not march in step.
-          clock.after(Math.max(retryAfterMs ?? 0, pauseMs * (0.5 + random())), () => {
-            if (breaker.state().kind === 'closed') over(dependency)
-          })
+          breathe(dependency, retryAfterMs)
         else follow(dependency)
       },
       succeeded: (assignment) => {
@@ -133,12 +149,19 @@ export function createDependencyWatch(d: Dependencies): DependencyWatch {
     }),
     isWanted: (dependency) =>
       [...(waiting.get(dependency)?.values() ?? [])].some((one) => one.assignment.alive && !isHeld(one)),
+    dependenciesOf: (at) => {
+      const key = partitionKey(at)
+      const waits = [...waiting].filter(([, all]) => all.has(key)).map(([dependency]) => dependency)
+      const tries = [...probes].filter(([, { assignment }]) => partitionKey(assignment.at) === key)
+      return [...new Set([...waits, ...tries.map(([dependency]) => dependency)])]
+    },
     outages: () =>
       [...waiting]
         .filter(([, all]) => all.size > 0)
         .map(([dependency, all]) => ({ dependency, sinceMs: breakers[dependency].state().sinceMs, paused: all.size })),
     close: () => {
       for (const cancel of cancellations) cancel()
+      for (const { cancel } of breaths.values()) cancel()
     },
   }
 }

@@ -71,13 +71,8 @@ interface Failure {
 
 /** The producer's own headers stay as they were; ours are replaced, never added up, so redrives cannot grow them. */
 export function writeTravelled(original: Headers | undefined, past: Travelled, failure: Failure): Headers {
-  const foreign = Object.fromEntries(
-    Object.entries(original ?? {})
-      .filter(([name]) => !ours.has(name))
-      .map(([name, value]) => [name, encodable(value)]),
-  )
   return {
-    ...foreign,
+    ...originalHeaders(original),
     [names.originTopic]: past.origin.topic,
     [names.originPartition]: String(past.origin.partition),
     [names.originOffset]: past.origin.offset,
@@ -89,6 +84,45 @@ export function writeTravelled(original: Headers | undefined, past: Travelled, f
     ...(failure.dueMs === undefined ? {} : { [names.dueMs]: String(failure.dueMs) }),
   }
 }
+
+/** A record's headers as its producer wrote them. */
+export const originalHeaders = (headers: Headers | undefined): Headers =>
+  Object.fromEntries(
+    Object.entries(headers ?? {})
+      .filter(([name]) => !ours.has(name))
+      .map(([name, value]) => [name, encodable(value)]),
+  )
+
+/** What a dead letter says of its failure; '' where it says nothing. */
+export const readFailure = (headers: Headers | undefined) => ({
+  code: text(headers, names.code) ?? '',
+  message: text(headers, names.message) ?? '',
+})
+
+/**
+ * Of a redriven record: how often it was given back to its stage, and when it was first sent. Not among `ours`: they
+ * must survive the stage that it goes through. A producer that forges them can keep a letter of its own from being
+ * redriven, and date a record of its own as it can by the record's timestamp, no more.
+ */
+const redriven = { cycle: 'sluice-redrive-cycle', sentMs: 'sluice-redrive-sent-ms' } as const
+
+export const readCycle = (headers: Headers | undefined): number => natural(text(headers, redriven.cycle)) ?? 0
+
+/** undefined: it was never redriven, its own timestamp says. */
+export const readSentMs = (headers: Headers | undefined): number | undefined => natural(text(headers, redriven.sentMs))
+
+const natural = (digits: string | undefined): number | undefined => {
+  const value = Number(digits)
+  return digits && Number.isSafeInteger(value) && value > 0 ? value : undefined
+}
+
+/** What a dead letter's record carries when it goes back: what its producer wrote, the cycle's number, and its own time. */
+export const redriveHeaders = (headers: Headers | undefined, sentMs: number): Headers => ({
+  ...originalHeaders(headers),
+  [redriven.cycle]: String(readCycle(headers) + 1),
+  // The record itself is dated anew: retention goes by that, and so does the age of what waits.
+  [redriven.sentMs]: String(readSentMs(headers) ?? sentMs),
+})
 
 /** Kafka allows null as a header's value, and kafkajs reads it but throws a TypeError when it writes it. */
 const encodable = (value: Headers[string] | null) =>

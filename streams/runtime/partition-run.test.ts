@@ -4,6 +4,7 @@ import { deferred, fakeAssignment, fakePayload, partition } from '../../ops/test
 import type { FakeMessage } from '../../ops/testing/runtime-fakes.ts'
 import { done, heldHandlers, pages, stageLoop, value } from '../../ops/testing/stage-loop.ts'
 import { DependencyUnavailable, Fenced, StageError } from '../errors.ts'
+import { whileHeld } from './hold.ts'
 import { WINDOW } from './window.ts'
 
 const away = new DependencyUnavailable('embeddings', 'away')
@@ -37,6 +38,37 @@ void t.test('records of one page run in order while those of others run beside t
   await end(clock, 1)
   await end(clock, 3)
   t.strictSame(settled, [4n, 2n, 0n, 1n, 3n])
+})
+
+void t.test('many versions of one page take one place: its neighbours go on', async (t) => {
+  const { handle, started, end } = heldHandlers()
+  const { intake, clock, settled, gate } = stageLoop({ handle, limit: 2 })
+  const hot = Array.from({ length: 24 }, () => 'hot')
+  const { payload, committed } = fakePayload({ messages: pages(...hot, 'other') })
+  await intake(payload)
+  await clock.settle()
+  t.strictSame([started, gate.inFlight()], [[0, 24], 2])
+  await end(clock, 24)
+  for (let offset = 0; offset < 24; offset += 1) {
+    t.equal(gate.inFlight(), 1)
+    await end(clock, offset)
+  }
+  await clock.advance(300)
+  t.strictSame(settled, [24n, ...hot.map((_, offset) => BigInt(offset))], 'its versions in order')
+  t.strictSame([committed, gate.inFlight()], [[25n], 0])
+})
+
+void t.test('a version that is fetched while its page’s next is called comes behind it', async (t) => {
+  const { handle, started, end } = heldHandlers()
+  const { intake, clock } = stageLoop({ handle, limit: 3 })
+  await intake(fakePayload({ messages: pages('a', 'a') }).payload)
+  await clock.settle()
+  void end(clock, 0)
+  await intake(fakePayload({ messages: [{ offset: 2, value: value('a') }] }).payload)
+  await clock.settle()
+  await end(clock, 1)
+  await end(clock, 2)
+  t.strictSame(started, [0, 1, 2])
 })
 
 void t.test('only what lies below the first unfinished record is committed', async (t) => {
@@ -620,22 +652,106 @@ void t.test('what an outage put back and a rebalance took away is forgotten in a
   t.equal(inHand.size, 0)
 })
 
-void t.test('a record that waits for a budget past its deadline is not failed; one that hangs is', async (t) => {
-  const { handle, end } = heldHandlers()
-  const outcomes: string[] = []
-  const { intake, clock, state } = stageLoop({
-    handle,
-    settle: async (outcome) => {
-      outcomes.push(outcome.kind)
-      return ''
-    },
+void t.test(
+  'a record that stands at a gate past its deadline is not failed; one that hangs beside it is',
+  async (t) => {
+    const outcomes: string[] = []
+    const passes = deferred()
+    const { intake, clock, runs } = stageLoop({
+      handle: async (_record, offset) => {
+        await (offset === 0 ? whileHeld(() => passes.promise) : new Promise(() => {}))
+        await new Promise<void>((resolve) => void clock.after(30_000, resolve))
+        return done
+      },
+      settle: async (outcome, { offset }) => {
+        outcomes.push(`${offset} ${outcome.kind}`)
+        return ''
+      },
+    })
+    await intake(fakePayload({ messages: pages('held', 'hangs') }).payload)
+    await clock.advance(44_999)
+    t.strictSame(outcomes, [])
+    t.equal(runs.longestWorkMs(), 44_999)
+    await clock.advance(1)
+    t.strictSame(outcomes, ['1 retry'])
+    await clock.advance(600_000)
+    t.equal(runs.longestWorkMs(), 0)
+    passes.resolve()
+    await clock.advance(30_000)
+    t.strictSame(outcomes, ['1 retry', '0 done'], 'once let through it has all of its time')
+  },
+)
+
+void t.test(
+  'a due time that a foreign clock set far ahead is waited for no longer than the longest delay',
+  async (t) => {
+    const assignment = fakeAssignment({ at: partition(0, 'pages.crawled.retry') })
+    const { take, clock, settled } = stageLoop({ assignment })
+    const headers = { 'sluice-due-ms': String(clock.now() + 86_400_000) }
+    await take(fakePayload({ at: assignment.at, messages: [{ offset: 0, value: value('a'), headers }] }).payload)
+    await clock.advance(59_000)
+    t.strictSame(settled, [])
+    await clock.advance(1_000)
+    t.strictSame(settled, [0n])
+  },
+)
+
+void t.test(
+  'a shorter batch that was fetched earlier and is handed in later does not move the position back',
+  async (t) => {
+    const { take, assignment, settled } = stageLoop()
+    await take(fakePayload({ messages: pages('a', 'b', 'c') }).payload)
+    await take(fakePayload({ messages: pages('a', 'b'), highWatermark: 3 }).payload)
+    t.equal(assignment.position, 3n)
+    t.strictSame(settled, [0n, 1n, 2n])
+  },
+)
+
+void t.test('the probe is not held up by a record of before the outage that hangs', async (t) => {
+  const { handle, started, fail } = heldHandlers()
+  const { intake, clock, breakers } = stageLoop({ handle })
+  await intake(fakePayload({ messages: pages('hangs', 'b') }).payload)
+  await clock.settle()
+  breakers.embeddings.set('open')
+  await fail(clock, 1, away)
+  breakers.embeddings.set('half-open', true)
+  await clock.advance(100)
+  t.strictSame(started, [0, 1, 1])
+})
+
+void t.test('batches of control records alone are passed and committed; those before a gap are not', async (t) => {
+  const { passed, clock, assignment, take } = stageLoop()
+  const { payload, committed } = fakePayload({ messages: pages('a') })
+  await take(payload)
+  const batch = (firstOffset: number, lastOffset: number) => ({
+    ...{ ...partition(), batchSize: 0, highWatermark: '9', firstOffset: `${firstOffset}`, lastOffset: `${lastOffset}` },
   })
-  state.heldBack = true
-  await intake(fakePayload({ messages: pages('a', 'b') }).payload)
-  await clock.advance(200_000)
-  t.strictSame(outcomes, [])
-  await end(clock, 0)
-  state.heldBack = false
-  await clock.advance(5_000)
-  t.strictSame(outcomes, ['done', 'retry'])
+  passed(batch(5, 8))
+  t.equal(assignment.position, 1n)
+  passed(batch(1, 2))
+  await clock.advance(300)
+  t.strictSame([assignment.position, committed], [3n, [1n, 3n]])
+})
+
+void t.test('what records wait for before they are begun is told, and when one was settled last', async (t) => {
+  const assignment = fakeAssignment({ at: partition(0, 'pages.crawled.retry') })
+  const { take, clock, runs, state } = stageLoop({ assignment })
+  const told = () => runs.stateOf(assignment)
+  state.pausedTenants.add('flood')
+  const startedMs = clock.now()
+  const later = { 'sluice-due-ms': String(startedMs + 60_000) }
+  const messages: FakeMessage[] = [
+    { offset: 0, value: value('a'), headers: later },
+    { offset: 1, value: value('b', 'flood'), key: 'flood' },
+  ]
+  await take(fakePayload({ at: assignment.at, messages }).payload)
+  t.strictSame([...told().waits].sort(), ['operator', 'retry-due'])
+  t.match(told(), { inFlight: 0, longestWorkMs: 0, movedMs: startedMs })
+  state.pausedTenants.clear()
+  runs.kickAll()
+  await clock.advance(1_000)
+  t.strictSame(told().waits, ['retry-due'])
+  t.ok(told().movedMs! > startedMs)
+  await clock.advance(60_000)
+  t.strictSame(told().waits, [])
 })

@@ -1,8 +1,9 @@
 /** The runs of all partitions that one stage of this process owns; one an assignment, closed when it is lost. */
 import type { Assignment } from './assignments.ts'
 import { createPartitionRun } from './partition-run.ts'
-import type { PartitionRun, RunDependencies } from './partition-run.ts'
+import type { PartitionRun, RunDependencies } from './run-ports.ts'
 import type { TopicPartition } from './ports.ts'
+import type { WaitFor } from './starts.ts'
 
 export interface Runs {
   readonly of: (assignment: Assignment) => PartitionRun
@@ -11,9 +12,20 @@ export interface Runs {
   readonly kick: (at: TopicPartition) => void
   readonly kickAll: () => void
   readonly idle: () => Promise<void>
-  /** Since when the record longest under way is. */
-  readonly oldestStartMs: () => number | undefined
-  readonly stateOf: (assignment: Assignment) => { inFlight: number; oldestRecordMs: number | undefined }
+  /** Longest that a record under way has been worked on, without what it stood at gates. */
+  readonly longestWorkMs: () => number
+  readonly stateOf: (assignment: Assignment) => RunState
+}
+
+export interface RunState {
+  readonly inFlight: number
+  /** Timestamp of the oldest record that was fetched and is not settled. */
+  readonly oldestRecordMs: number | undefined
+  /** Longest that a record under way has been worked on, without what it stood at gates. */
+  readonly longestWorkMs: number
+  /** undefined: nothing of it was fetched yet. */
+  readonly movedMs: number | undefined
+  readonly waits: readonly WaitFor[]
 }
 
 export function createRuns<Value extends { tenant_id: string }, Deps>(d: RunDependencies<Value, Deps>): Runs {
@@ -46,14 +58,16 @@ export function createRuns<Value extends { tenant_id: string }, Deps>(d: RunDepe
     idle: async () => {
       await Promise.all([...runs.values()].map((run) => run.idle()))
     },
-    oldestStartMs: () =>
-      [...runs.values()].reduce<number | undefined>((oldest, run) => {
-        const started = run.oldestStartMs()
-        return started === undefined || (oldest !== undefined && oldest <= started) ? oldest : started
-      }, undefined),
+    longestWorkMs: () => Math.max(0, ...[...runs.values()].map((run) => run.longestWorkMs())),
     stateOf: (assignment) => {
       const run = runs.get(assignment)
-      return { inFlight: run?.inFlight() ?? 0, oldestRecordMs: run?.oldestRecordMs() }
+      return {
+        inFlight: run?.inFlight() ?? 0,
+        oldestRecordMs: run?.oldestRecordMs(),
+        longestWorkMs: run?.longestWorkMs() ?? 0,
+        movedMs: run?.movedMs(),
+        waits: run?.waits() ?? [],
+      }
     },
   }
 }

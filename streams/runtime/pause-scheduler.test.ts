@@ -211,3 +211,18 @@ void t.test('the time that partitions were paused is summed by reason, those tha
   await clock.advance(500)
   t.match(scheduler.pausedMs(), { rate: 2_500, operator: 0 })
 })
+
+void t.test('what a resumed partition’s work lifts waits for its turn', async (t) => {
+  const [clock, consumer] = [createFakeClock(), fakeConsumer()]
+  const scheduler = createPauseScheduler({
+    ...{ consumer, clock, resumeGapMs: GAP_MS, random: () => 0.5 },
+    onResume: () => scheduler.lift(p1, 'rate'),
+  })
+  for (const at of [p0, p1]) scheduler.pause(at, 'rate')
+  scheduler.lift(p0, 'rate')
+  t.strictSame(consumer.paused, new Set(['pages.crawled/1']))
+  await clock.advance(GAP_MS)
+  t.equal(consumer.paused.size, 0)
+  await clock.advance(10 * GAP_MS)
+  t.equal(clock.pending(), 0)
+})

@@ -9,11 +9,11 @@
 import { partitionKey } from './ports.ts'
 import type { Clock, TopicPartition } from './ports.ts'
 
-export type PauseReason = 'rate' | 'tenant' | 'dependency' | 'retry-due' | 'operator' | 'offset-guard'
+export type PauseReason = 'rate' | 'tenant' | 'dependency' | 'retry-due' | 'operator' | 'offset-guard' | 'range-end'
 
 /**
  * With one of these nothing of the partition may be worked on. The others only stop fetching: the window is full, and
- * what it holds goes on as fast as rates, tenants' limits and due times let it.
+ * what it holds goes on as fast as rates, tenants' limits and due times let it; or a replay has fetched its range.
  */
 const blocking: ReadonlySet<PauseReason> = new Set(['dependency', 'operator', 'offset-guard'])
 
@@ -75,6 +75,7 @@ export function createPauseScheduler({
     'retry-due': 0,
     operator: 0,
     'offset-guard': 0,
+    'range-end': 0,
   }
   let cancelWake: (() => void) | undefined
 
@@ -125,9 +126,9 @@ export function createPauseScheduler({
         paused.delete(key)
         tell('resume', entry.at)
       }
-      // Its work goes on too, where it was stopped.
-      if (blocked.delete(entry) || fetches) on.onResume?.(entry.at)
+      // Before its work goes on: that may lift others, which then wait for their turn.
       cancelWake = clock.after(resumeGapMs * (0.5 + random()), wakeNext)
+      if (blocked.delete(entry) || fetches) on.onResume?.(entry.at)
       return
     }
   }

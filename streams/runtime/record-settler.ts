@@ -55,9 +55,13 @@ export function createRecordSettler(d: Dependencies) {
     const error = 'error' in outcome ? outcome.error : undefined
     // A record that failed by itself proves nothing: it may never have reached the dependency that is being tried.
     if (!error) d.watch.succeeded(assignment)
-    d.observer.settled?.(d.name, what, { ...(error && { code: error.code }), ms: d.clock.now() - startedMs })
+    const { tenantId } = raw
+    d.observer.settled?.(d.name, what, { ...(error && { code: error.code }), tenantId, ms: d.clock.now() - startedMs })
     if (error)
-      d.logger.warn({ ...assignment.at, offset, what, code: error.code, error: error.message }, 'record failed')
+      d.logger.warn(
+        { tenant: tenantId, ...assignment.at, offset, what, code: error.code, error: error.message },
+        'record failed',
+      )
   }
   function interrupted(assignment: Assignment, error: unknown): boolean {
     if (error instanceof DependencyUnavailable) d.watch.unavailable(assignment, error)
@@ -65,10 +69,10 @@ export function createRecordSettler(d: Dependencies) {
     else return false
     return true
   }
-  function unsettled({ assignment, offset }: RawRecord, error: unknown) {
+  function unsettled({ assignment, tenantId, offset }: RawRecord, error: unknown) {
     d.scheduler.pause(assignment.at, 'dependency', UNSETTLED_PAUSE_MS)
     d.logger.error(
-      { ...assignment.at, offset, error: errorMessage(error) },
+      { tenant: tenantId, ...assignment.at, offset, error: errorMessage(error) },
       'a record can be neither settled nor dead-lettered',
     )
   }

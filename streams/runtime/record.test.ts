@@ -1,10 +1,11 @@
+import type { KafkaMessage } from 'kafkajs'
 import t from 'tap'
 import { createFakeClock } from '../../ops/testing/fake-clock.ts'
 import { fakeAssignment, kafkaMessage, partition } from '../../ops/testing/runtime-fakes.ts'
 import type { FakeMessage } from '../../ops/testing/runtime-fakes.ts'
 import { DependencyUnavailable, Fenced, StageError } from '../errors.ts'
 import type { InputRecord, Outcome } from '../outcome.ts'
-import { failed, handleRecord, readRecord, toRawRecord } from './record.ts'
+import { detach, failed, handleRecord, readRecord, toRawRecord } from './record.ts'
 import type { ReadRecord } from './record.ts'
 
 interface Value {
@@ -119,4 +120,28 @@ void t.test('a handler that throws, at once or later, is judged by that table', 
   const later = { orderKey: () => '', handle: () => Promise.reject(new StageError('bad', 'm')) }
   t.match(await handleRecord(later, {}, input, timing), { kind: 'reject' })
   t.equal(timing.clock.pending(), 0)
+})
+
+void t.test('a record that waits holds its own bytes, not those of the batch that it came in', async (t) => {
+  const batch = Buffer.alloc(100_000, 'x')
+  const message = {
+    ...kafkaMessage({ offset: 0 }),
+    key: batch.subarray(0, 4),
+    value: batch.subarray(10, 9_000),
+    headers: { trace: batch.subarray(0, 9), many: [batch.subarray(0, 2), 'text'] },
+  } as KafkaMessage
+  const record = toRawRecord(fakeAssignment(), message)
+  const before = JSON.stringify([record.key, record.value, record.headers])
+  detach(record)
+  t.equal(JSON.stringify([record.key, record.value, record.headers]), before)
+  const held = [
+    record.key,
+    record.value,
+    record.headers!['trace'],
+    (record.headers!['many'] as Buffer[])[0],
+  ] as Buffer[]
+  t.strictSame(
+    held.map(({ buffer }) => buffer === batch.buffer),
+    [false, false, false, false],
+  )
 })

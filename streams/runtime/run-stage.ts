@@ -1,120 +1,36 @@
 /** One stage of this instance: its consumer, producer and admin client wired to the loop, from start to drain. */
 import { randomUUID } from 'node:crypto'
-import type { Consumer, Kafka } from 'kafkajs'
 import { retryTopic } from '../../schemas/topics.ts'
-import { errorMessage } from '../errors.ts'
-import type { OutgoingRecord, Outcome, Stage } from '../outcome.ts'
-import type { Gate, Lane } from '../throttle/ports.ts'
 import { topology } from '../topology.ts'
-import type { StageName } from '../topology.ts'
+import { untraced } from '../trace.ts'
 import { createAssignments } from './assignments.ts'
-import type { Assignment } from './assignments.ts'
 import { createCommitter } from './commit.ts'
-import type { DependencyWatch } from './dependency-watch.ts'
+import { drain, letGo } from './drain.ts'
 import { createIntake } from './intake.ts'
+import { createConsumer, createMembership } from './membership.ts'
 import { createRuns } from './partition-runs.ts'
 import { createPauseScheduler } from './pause-scheduler.ts'
-import type { PauseReason } from './pause-scheduler.ts'
 import { partitionKey } from './ports.ts'
-import type { Clock, Logger, Observer, Produce, Store, TopicPartition, PositionReader } from './ports.ts'
 import { createRecordSettler } from './record-settler.ts'
+import { createReplayEnd } from './replay.ts'
 import { createSettle } from './settle.ts'
+import type { RunningStage, StageDependencies } from './stage-ports.ts'
 import { createWriter } from './writer.ts'
 
-/** Between two tries to commit while draining. */
-const DRAIN_RETRY_MS = 250
-
-export interface StageSettings {
-  readonly sessionTimeoutMs: number
-  readonly heartbeatIntervalMs: number
-  readonly rebalanceTimeoutMs: number
-  readonly maxWaitMs: number
-  readonly maxBytesPerPartition: number
-  readonly recordTimeoutMs: number
-  readonly drainTimeoutMs: number
-  readonly retryDelaysMs: readonly number[]
-  readonly resumeGapMs: number
-  readonly writeConcurrency: () => number
-}
-
-/** What operators have commanded. */
-export interface Orders {
-  /** Why, if this partition of the stage (or all of it) is paused by a command. */
-  readonly isPaused: (stage: string, partition: number) => boolean
-  readonly isTenantPaused: (stage: string, tenantId: string) => boolean
-  readonly pausedTenants: (stage: string) => readonly string[]
-  readonly onChange: (call: () => void) => () => void
-}
-
-interface Dependencies<Value, Deps> {
-  readonly name: StageName
-  readonly stage: Stage<Value, Deps>
-  readonly deps: Deps
-  /** A client of this member's own. */
-  readonly kafka: Kafka
-  readonly positions: PositionReader
-  readonly produce: Produce
-  readonly codec: {
-    readonly encode: (topic: OutgoingRecord['topic'], value: object) => Promise<Buffer>
-    readonly decode: (topic: (typeof topology)[StageName]['from'], value: Buffer) => Promise<object>
-  }
-  readonly store: Store
-  readonly prefix: string
-  readonly settings: StageSettings
-  /** Decides which record of which tenant is worked on next, and when. */
-  readonly gate: Gate
-  readonly lane?: Lane
-  /** Work stands at a gate behind this stage, of a dependency. */
-  readonly isHeldBack?: () => boolean
-  readonly takesOf?: (tenantId: string, cost: number) => Readonly<Record<string, number>> | undefined
-  readonly watch: DependencyWatch
-  readonly orders: Orders
-  /** After every change of what this member owns. */
-  readonly onAssigned?: () => void
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly observer: Observer
-  /** The consumer died and will not come back: the process must end, or it would live on idle. */
-  readonly onFatal: (error: Error) => void
-}
-
-/** One partition as an operator wants to see it. */
-export interface PartitionState extends TopicPartition {
-  readonly reasons: readonly { readonly reason: PauseReason; readonly sinceMs: number }[]
-  /** Next offset to settle, and the end of the log as the last fetch showed it. */
-  readonly next: bigint
-  readonly end: bigint
-  readonly inFlight: number
-  /** Timestamp of the oldest record that was fetched and is not settled. */
-  readonly oldestRecordMs: number | undefined
-}
-
-export interface RunningStage {
-  readonly name: StageName
-  readonly assignments: () => Assignment[]
-  readonly partitions: () => PartitionState[]
-  /** The consumer's loop turns, and no record has been under way for far longer than any may take. */
-  readonly isAlive: () => boolean
-  /** Member of its group and not draining. */
-  readonly isReady: () => boolean
-  /** Milliseconds that partitions were paused, by reason. */
-  readonly pausedMs: () => Readonly<Record<PauseReason, number>>
-  readonly gate: Gate
-  /** Starts nothing new, finishes and commits what is in flight, leaves the group; true: within the deadline. */
-  readonly stop: () => Promise<boolean>
-}
+export type { Orders, PartitionState, RunningStage, StageSettings } from './stage-ports.ts'
 
 export async function runStage<Value extends { tenant_id: string }, Deps>(
-  d: Dependencies<Value, Deps>,
+  d: StageDependencies<Value, Deps>,
 ): Promise<RunningStage> {
-  const { name, kafka, settings, clock, logger, observer, prefix, orders, isHeldBack = () => false } = d
+  const { name, kafka, settings, clock, logger, observer, prefix, orders, tracer = untraced } = d
   const edge = topology[name]
-  const group = prefix + edge.group
-  const subscribed = [prefix + edge.from, prefix + retryTopic(edge.from)]
+  const { replay } = d
+  const topic = prefix + edge.from
+  const group = replay?.group ?? prefix + edge.group
+  // What fails in a replay is tried again by the live stage, whose retry topic it is.
+  const subscribed = replay ? [topic] : [topic, prefix + retryTopic(edge.from)]
   const owner = randomUUID()
   let draining = false
-  let lastSignMs = clock.now()
-  let joined = false
 
   const consumer = createConsumer(kafka, group, settings, logger)
   const scheduler = createPauseScheduler({
@@ -136,6 +52,10 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     logger,
     retryMs: 1_000,
     onLost: () => runs.closeLost(),
+    ...(replay && {
+      ranges: replay.ranges,
+      onHalt: (at, reason) => end?.fail(new Error(`${partitionKey(at)} of the replay is not in the log: ${reason}`)),
+    }),
   })
   const writer = edge.ledger ? createWriter({ store: d.store, group, concurrency: settings.writeConcurrency }) : null
   const settle = createSettle({
@@ -148,6 +68,7 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     retryDelaysMs: settings.retryDelaysMs,
     clock,
     observer,
+    tracer,
   })
   const { settled, flush } = createRecordSettler({
     name,
@@ -160,7 +81,13 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     logger,
     observer,
   })
-  const committer = createCommitter({ flush, clock, logger })
+  const committer = createCommitter({
+    flush,
+    consumer,
+    clock,
+    logger,
+  })
+  const end = replay && createReplayEnd({ replay, topic, positions: d.positions, clock, logger })
   const runs = createRuns<Value, Deps>({
     name,
     stage: d.stage,
@@ -168,16 +95,21 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     decode: (value) => d.codec.decode(edge.from, value) as Promise<Value>,
     scheduler,
     gate: d.gate,
-    settled,
+    settled: (raw, work) => {
+      const { tenantId, offset, headers } = raw
+      const record = { stage: name, group, ...raw.assignment.at, offset, tenantId, headers }
+      return tracer.record(record, () => settled(raw, work))
+    },
     tenantPaused: (tenantId) => orders.isTenantPaused(name, tenantId),
     draining: () => draining,
-    lane: d.lane ?? 'live',
-    inHand: new Map<string, Promise<Outcome>>(),
+    lane: d.lane ?? (replay ? 'replay' : 'live'),
+    ...(replay?.accepts && { accepts: replay.accepts }),
+    inHand: new Map(),
     space: { bytes: 0 },
     onSettled: committer.settled,
     clock,
     recordTimeoutMs: settings.recordTimeoutMs,
-    isHeldBack,
+    maxRetryDelayMs: Math.max(0, ...settings.retryDelaysMs),
     ...(d.takesOf && { takesOf: d.takesOf }),
   })
   const intake = createIntake({
@@ -201,34 +133,24 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
   }
   const cancelOrders = orders.onChange(obey)
 
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    const { memberAssignment } = payload
-    const partitions = Object.entries(memberAssignment).flatMap(([topic, list]) =>
-      list.map((partition) => ({ topic, partition })),
-    )
-    logger.info({ stage: name, partitions: partitions.length }, 'partitions assigned')
-    joined = true
-    lastSignMs = clock.now()
-    committer.joined()
-    assignments.replace(partitions)
-    runs.closeLost()
-    obey()
-    d.onAssigned?.()
+  const membership = createMembership({
+    consumer,
+    clock,
+    onJoined: (partitions) => {
+      logger.info({ stage: name, partitions: partitions.length }, 'partitions assigned')
+      committer.joined()
+      assignments.replace(partitions)
+      runs.closeLost()
+      obey()
+      d.onAssigned?.()
+    },
+    // What is settled is committed while the broker still takes it from this generation.
+    onRebalancing: () => void committer.commitNow(),
+    onDead: (error) => {
+      if (!draining) d.onFatal(error)
+    },
   })
-  const { FETCH, HEARTBEAT, END_BATCH_PROCESS } = consumer.events
-  for (const event of [FETCH, HEARTBEAT, END_BATCH_PROCESS] as const)
-    consumer.on(event, () => {
-      lastSignMs = clock.now()
-    })
-  // What is settled is committed while the broker still takes it from this generation.
-  consumer.on(consumer.events.REBALANCING, () => void committer.commitNow())
-  for (const event of [consumer.events.REBALANCING, consumer.events.DISCONNECT, consumer.events.CRASH] as const)
-    consumer.on(event, () => {
-      joined = false
-    })
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
-    if (!payload.restart && !draining) d.onFatal(payload.error)
-  })
+  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => intake.passed(payload))
   await d.positions.connect()
   await consumer.connect()
   await consumer.subscribe({ topics: subscribed, fromBeginning: true })
@@ -237,16 +159,10 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
     eachBatchAutoResolve: false,
     // Above the partitions that one member owns: more only costs idle promises, fewer would let partitions wait.
     partitionsConsumedConcurrently: 64,
-    eachBatch: intake,
+    eachBatch: intake.batch,
   })
+  end?.start()
 
-  /** Work that began ends and is committed while we are still a member; then the group is left. */
-  async function drain() {
-    await runs.idle()
-    while (!(await committer.commitNow()) && joined)
-      await new Promise<void>((resolve) => void clock.after(DRAIN_RETRY_MS, resolve))
-    await consumer.disconnect()
-  }
   return {
     name,
     assignments: assignments.all,
@@ -254,66 +170,40 @@ export async function runStage<Value extends { tenant_id: string }, Deps>(
       assignments.all().map((assignment) => ({
         ...assignment.at,
         reasons: scheduler.reasons(assignment.at),
+        dependencies: d.watch.dependenciesOf(assignment.at),
         next: assignment.watermark.next(),
         end: assignment.end,
+        settledAhead: assignment.watermark.ahead(),
+        committedAtMs: assignment.committedAtMs,
         ...runs.stateOf(assignment),
       })),
     isAlive: () =>
-      clock.now() - lastSignMs < settings.rebalanceTimeoutMs * 2 &&
-      (isHeldBack() || clock.now() - (runs.oldestStartMs() ?? clock.now()) < settings.recordTimeoutMs * 4),
-    isReady: () => joined && !draining,
+      membership.signAgeMs() < settings.rebalanceTimeoutMs * 2 && runs.longestWorkMs() < settings.recordTimeoutMs * 4,
+    isReady: () => membership.isJoined() && !draining,
+    heartbeatAgeMs: membership.heartbeatAgeMs,
     pausedMs: scheduler.pausedMs,
     gate: d.gate,
+    finished: end?.finished ?? new Promise(() => {}),
     stop: async () => {
       draining = true
       cancelOrders()
       // Fetched on, the backlog would come, be left alone and come again, at the cost of what is being drained.
       for (const { at } of assignments.all()) scheduler.pause(at, 'operator')
-      // stop() waits for ever on a hung handler: past the deadline we leave, safely, as commits follow the writes.
-      const drained = await within(drain(), settings.drainTimeoutMs, clock)
-      if (!drained) {
+      const drained = await drain({
+        ...{ runs, committer, clock, isJoined: membership.isJoined },
+        disconnect: () => consumer.disconnect(),
+        deadlineMs: settings.drainTimeoutMs,
+      })
+      if (!drained)
         logger.warn({ stage: name }, 'drain deadline passed: leaving work unfinished, it will be redelivered')
-        await within(consumer.disconnect(), 2_000, clock)
-      }
       // Nothing of it may claim, probe or wait at a gate any more.
       assignments.replace([])
       runs.closeLost()
       committer.close()
+      end?.close()
       scheduler.close()
-      await within(d.positions.close(), 2_000, clock)
+      await letGo(d.positions.close(), clock)
       return drained
     },
-  }
-}
-
-function createConsumer(kafka: Kafka, groupId: string, settings: StageSettings, logger: Logger): Consumer {
-  return kafka.consumer({
-    groupId,
-    sessionTimeout: settings.sessionTimeoutMs,
-    heartbeatInterval: settings.heartbeatIntervalMs,
-    rebalanceTimeout: settings.rebalanceTimeoutMs,
-    maxWaitTimeInMs: settings.maxWaitMs,
-    maxBytesPerPartition: settings.maxBytesPerPartition,
-    allowAutoTopicCreation: false,
-    retry: {
-      initialRetryTime: 300,
-      maxRetryTime: 5_000,
-      retries: 10,
-      restartOnFailure: (error) => {
-        logger.warn({ error: errorMessage(error) }, 'consumer failed, restarting')
-        return Promise.resolve(true)
-      },
-    },
-  })
-}
-
-/** Whether `work` ended within `ms`; its failure counts as an end. */
-async function within(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
-  let cancel = () => {}
-  const late = new Promise<false>((resolve) => (cancel = clock.after(ms, () => resolve(false))))
-  try {
-    return await Promise.race([work.then(() => true).catch(() => true), late])
-  } finally {
-    cancel()
   }
 }

@@ -20,6 +20,7 @@ const write: StoreWrite = {
   maxDepth: 1,
   chunkType: 'website',
 }
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const record = (name: string): OutgoingRecord => ({ topic: 'pages.processed', tenantId: 'acme', value: { name } })
 
 function setup(options: { produceFails?: Error; hasStore?: boolean } = {}) {
@@ -63,7 +64,7 @@ void t.test('emit produces the encoded records, keyed by tenant, with the trace 
   const { settle, produced, log } = setup()
   const what = await settle(
     { kind: 'emit', records: [record('a'), record('b')] },
-    raw({ headers: { traceparent: Buffer.from('00-1'), other: 'x' } }),
+    raw({ headers: { traceparent: Buffer.from(traceparent), other: 'x' } }),
   )
   t.equal(what, 'emit')
   t.strictSame(log, ['produce test.pages.processed,test.pages.processed'], 'one request')
@@ -71,7 +72,7 @@ void t.test('emit produces the encoded records, keyed by tenant, with the trace 
     topic: 'test.pages.processed',
     key: 'acme',
     value: Buffer.from('pages.processed {"name":"a"}'),
-    headers: { traceparent: Buffer.from('00-1') },
+    headers: { traceparent },
   })
 })
 

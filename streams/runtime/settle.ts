@@ -3,6 +3,8 @@ import { retryTopic } from '../../schemas/topics.ts'
 import type { ConsumedTopic } from '../../schemas/topics.ts'
 import { StageError } from '../errors.ts'
 import type { OutgoingRecord, Outcome } from '../outcome.ts'
+import { untraced } from '../trace.ts'
+import type { Tracer } from '../trace.ts'
 import type { Assignment } from './assignments.ts'
 import { createEmit } from './emit.ts'
 import { writeTravelled } from './headers.ts'
@@ -16,9 +18,9 @@ export interface RawRecord {
   /** The record's key; empty: it has none, and is refused. */
   readonly tenantId: string
   readonly offset: bigint
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers: Headers | undefined
+  key: Buffer | null
+  value: Buffer | null
+  headers: Headers | undefined
   readonly travelled: Travelled
 }
 
@@ -34,24 +36,28 @@ interface Dependencies {
   readonly retryDelaysMs: readonly number[]
   readonly clock: Clock
   readonly observer: Observer
+  readonly tracer?: Tracer
 }
 
 export type Settle = (outcome: Outcome, raw: RawRecord) => Promise<string>
 
 /** Resolves, with what was done, once the effect is durable: only then may the offset move. */
 export function createSettle(deps: Dependencies): Settle {
-  const { stage, from, prefix, produce, encode, writer, retryDelaysMs, clock, observer } = deps
+  const { stage, from, prefix, produce, encode, writer, retryDelaysMs, clock, observer, tracer = untraced } = deps
 
   const send = createEmit({ prefix, encode, produce })
 
   /** The trace goes on with what came of the record. */
-  function emit(records: readonly OutgoingRecord[], headers: Headers | undefined): Promise<void> {
-    const traceparent = headers?.['traceparent']
-    return send(records, traceparent ? { traceparent } : undefined)
+  async function emit(records: readonly OutgoingRecord[], headers: Headers | undefined): Promise<void> {
+    const [first] = records
+    if (!first) return
+    const to = { topic: prefix + first.topic, tenantId: first.tenantId, count: records.length }
+    await tracer.send(to, headers, (trace) => send(records, trace && { ...trace }))
   }
   async function store(write: StoreWrite, raw: RawRecord): Promise<WriteResult> {
     if (!writer) throw new StageError('no_store', `stage ${stage} returned a write but has no ledger in the topology`)
-    const result = await writer.write(raw.assignment, raw.offset, write)
+    const trace = tracer.carry(raw.headers)
+    const result = await writer.write(raw.assignment, raw.offset, trace ? { ...write, trace } : write)
     observer.stored?.(stage, write, result)
     return result
   }

@@ -22,7 +22,10 @@ export type StartDecision =
  * backup), so go back; committed < ledger means that a commit was lost or an operator replays, so do it again.
  */
 export function decideStart({ committed, ledger, low, high }: Positions): StartDecision {
-  if (committed === null && ledger == null) return { kind: 'start', offset: low, note: 'beginning' }
+  if (committed === null && ledger == null)
+    return low > high
+      ? { kind: 'halt', reason: 'beyond_end', wanted: low }
+      : { kind: 'start', offset: low, note: 'beginning' }
   // Offsets without any ledger: the tables were made anew, and what was committed is not in them.
   if (ledger === null && committed! > low && committed! <= high) return { kind: 'start', offset: low, note: 'rewound' }
   const rewound = committed !== null && ledger != null && ledger < committed

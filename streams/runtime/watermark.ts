@@ -13,6 +13,8 @@ export interface Watermark {
   readonly passTo: (offset: bigint) => void
   /** Next offset to process: everything below is finished. */
   readonly next: () => bigint
+  /** Finished above the first unfinished one: what a crash would deliver again. */
+  readonly ahead: () => number
   /** What `next` will be once these offsets are finished too. */
   readonly nextWith: (offsets: ReadonlySet<bigint>) => bigint
 }
@@ -79,6 +81,11 @@ export function createWatermark(start: bigint): Watermark {
       if (offsets.length === 0 && offset > next) next = offset
     },
     next: () => next,
+    ahead: () => {
+      let count = 0
+      for (let index = head; index < finished.length; index += 1) if (finished[index]) count += 1
+      return count
+    },
     nextWith: (together) => {
       let result = next
       for (let index = head; index < offsets.length; index += 1) {

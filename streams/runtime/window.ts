@@ -43,7 +43,8 @@ export interface Window {
 }
 
 interface Queue {
-  items: RawRecord[]
+  /** Those before `first` are taken, and let go of. */
+  items: (RawRecord | undefined)[]
   first: number
 }
 
@@ -64,7 +65,7 @@ export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW):
     const last = items.at(-1)
     if (!last || last.offset < raw.offset) return void items.push(raw)
     // Put back, or woken: few, and near the front.
-    const at = items.findIndex(({ offset }, index) => index >= first && offset > raw.offset)
+    const at = items.findIndex((one, index) => index >= first && one!.offset > raw.offset)
     items.splice(at, 0, raw)
   }
   const fill = (part: number) =>
@@ -89,6 +90,7 @@ export function createWindow(space: WindowSpace, bound: typeof WINDOW = WINDOW):
       const queue = queues.get(tenant)
       if (!queue) return undefined
       const raw = queue.items[queue.first]!
+      queue.items[queue.first] = undefined
       queue.first += 1
       if (queue.first === queue.items.length) queues.delete(tenant)
       else if (queue.first > 64) {

@@ -4,6 +4,8 @@
  */
 import { DependencyUnavailable, Fenced, StageError, errorMessage } from '../errors.ts'
 import type { Assignment } from './assignments.ts'
+import { begin, currentHolds, end, workFor } from './hold.ts'
+import type { Hold } from './hold.ts'
 import { partitionKey } from './ports.ts'
 import type { LedgerPosition, Store, StoreWrite, WriteResult } from './ports.ts'
 
@@ -15,6 +17,8 @@ interface Item {
   readonly assignment: Assignment
   readonly offset: bigint
   readonly write: StoreWrite
+  /** Waits for its transaction like at a gate: whoever is in the one before it is watched. */
+  readonly holds: readonly Hold[]
   readonly resolve: (result: WriteResult) => void
   readonly reject: (error: unknown) => void
 }
@@ -42,7 +46,12 @@ export function createWriter({
   async function pump(): Promise<void> {
     if (running >= concurrency()) return
     running += 1
-    while (queue.length > 0) await commit(takeBatch(queue))
+    while (queue.length > 0) {
+      const items = takeBatch(queue)
+      const holds = items.flatMap((item) => item.holds)
+      for (const hold of holds) end(hold)
+      await workFor(holds, () => commit(items))
+    }
     running -= 1
   }
   async function commit(items: Item[]): Promise<void> {
@@ -70,7 +79,9 @@ export function createWriter({
   return {
     write: (assignment, offset, write) =>
       new Promise((resolve, reject) => {
-        queue.push({ assignment, offset, write, resolve, reject })
+        const holds = currentHolds()
+        for (const hold of holds) begin(hold)
+        queue.push({ assignment, offset, write, holds, resolve, reject })
         void pump()
       }),
     flush: async (assignment) => {

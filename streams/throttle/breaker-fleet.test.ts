@@ -119,6 +119,7 @@ async function simulate(plan: Plan) {
     if (isProbe) {
       probes += 1
       member.probing = true
+      member.breaker.sent()
       // Six hops: a word that two instances wrote at once is written again by the one whose was refused; one that died
       // sooner may have told nobody.
       const knownMs = 6 * MAX_DELAY_MS

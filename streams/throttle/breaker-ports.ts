@@ -48,6 +48,8 @@ export interface FleetBreaker {
   readonly failed: (failure: BreakerFailure) => void
   /** Only that of the probe closes the circuit. `sentMs` as for a failure. */
   readonly succeeded: (request?: { readonly sentMs?: number }) => void
+  /** A request leaves now: a probe that is claimed and not sent is given back in a while. Cheap to call often. */
+  readonly sent: () => void
   /** Work has come: the probe is claimed now if it is due, instead of at the next look. Cheap to call often. */
   readonly wake: () => void
   readonly onChange: (call: (state: BreakerView) => void) => () => void

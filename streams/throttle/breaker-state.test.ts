@@ -64,3 +64,9 @@ void t.test('a record is the same after its way through the log', async (t) => {
     t.strictSame(readBreaker({ ...controlDefaults, ...writeBreaker('postgres', given) }), given)
   }
 })
+
+void t.test('a claim that is given back with its own term counts only if the claim did', async (t) => {
+  const claims = [record('open', 1, 'a'), record('half-open', 2, 'b'), record('half-open', 2, 'c')]
+  t.match(read(...claims, record('open', 2, 'b', { durationMs: 0 })), { kind: 'open', durationMs: 0 })
+  t.match(read(...claims, record('open', 2, 'c', { durationMs: 0 })), { kind: 'half-open', instance: 'b' })
+})

@@ -46,10 +46,18 @@ export const closedFromStart: BreakerState = {
 export const untilMs = ({ fromMs, durationMs }: BreakerState) => fromMs + durationMs
 
 export function reduceBreaker(state: BreakerState, record: BreakerRecord, receipt: Receipt): BreakerState {
-  if (record.term > state.term) return { ...record, fromMs: countsFrom(record, receipt), refused: null }
+  if (record.term > state.term || isGivenBack(record, state))
+    return { ...record, fromMs: countsFrom(record, receipt), refused: null }
   // Whoever was refused writes the record that counts once more, so that it is the last.
   return { ...state, refused: isSame(record, state) ? null : record.instance }
 }
+
+/** Whoever ends before it has seen its claim in the log cannot know whether it has it: it gives back just that one. */
+const isGivenBack = (record: BreakerRecord, state: BreakerState) =>
+  record.kind === 'open' &&
+  state.kind === 'half-open' &&
+  record.term === state.term &&
+  record.instance === state.instance
 
 /**
  * Live: from now, so that no clock but our own matters. In the past: from when it was written, or a wait of hours would

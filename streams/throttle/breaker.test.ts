@@ -258,3 +258,49 @@ t.test('an operator who lifts the breaker’s record closes the circuit', async 
   a.trip()
   t.equal(b.kind(), 'open')
 })
+
+t.test('a probe that nothing is sent with is given back, and another instance has it', async (t) => {
+  const { clock, join } = setup()
+  const all = ['a', 'b'].map((name) => join(name))
+  all[0]!.trip()
+  await clock.advance(MIN_MS / 2)
+  const first = all.find(({ state }) => state().probeIsMine)!
+  const other = all.find((one) => one !== first)!
+  await clock.advance(1_999)
+  t.ok(first.state().probeIsMine)
+  await clock.advance(1)
+  t.notOk(first.state().probeIsMine)
+  t.ok(other.state().probeIsMine)
+  other.sent()
+  await clock.advance(PROBE_MS - 1)
+  t.ok(other.state().probeIsMine, 'what was sent has all of its time')
+})
+
+t.test('an instance that is slow to begin is given twice the time each time, until it sends', async (t) => {
+  const { clock, join } = setup()
+  const [a, b] = [join('a'), join('b')]
+  b.work.waits = false
+  a.trip()
+  await clock.advance(MIN_MS / 2 + 2_000)
+  t.equal(a.kind(), 'open')
+  await clock.advance(1_000)
+  t.ok(a.state().probeIsMine)
+  await clock.advance(3_999)
+  t.ok(a.state().probeIsMine)
+  a.sent()
+  a.succeeded()
+  t.equal(b.kind(), 'closed')
+})
+
+t.test('a claim that the log has not shown is given back at the end: nobody waits for it', async (t) => {
+  const { clock, log, join } = setup({ delayMs: () => 100 })
+  const [a, b] = [join('a'), join('b')]
+  b.work.waits = false
+  a.trip()
+  await clock.advance(200 + MIN_MS / 2)
+  t.strictSame(a.kind(), 'open', 'it is on its way')
+  a.breaker.close()
+  await clock.advance(200)
+  t.strictSame(kinds(log), ['OPEN', 'HALF_OPEN', 'OPEN'])
+  t.match(b.state(), { kind: 'open', retryInMs: 0 })
+})

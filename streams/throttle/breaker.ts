@@ -17,6 +17,12 @@ const AWAY_MS = 2_000
 const SPREAD_MS = 200
 /** An instance without work looks this often whether it has some. */
 const IDLE_MS = 500
+/**
+ * A probe that nothing was sent with is given back after this: its work went, or waits for something else. Twice as long
+ * each time in a row, or an instance that is slow to begin would never get to send; the others are let go first.
+ */
+const UNSENT_MS = 2_000
+const LET_OTHERS_MS = 1_000
 /** A Retry-After from here on is a cooldown; below, the next requests simply come later. */
 const COOLDOWN_MS = 1_000
 
@@ -31,7 +37,9 @@ export function createFleetBreaker(options: BreakerOptions): FleetBreaker {
   /** What this instance did and the log does not show yet, or cannot. */
   let ahead: BreakerState | null = null
   /** The last one written here. Its end counts from before it was written: for us it is over before it is for others. */
-  let claim: { term: number; fromMs: number; untilMs: number } | null = null
+  let claim: { term: number; fromMs: number; untilMs: number; mineMs?: number; sent?: boolean } | null = null
+  let patienceMs = UNSENT_MS
+  let yieldUntilMs = 0
   /** What the dependency itself told this instance. */
   let notBeforeMs = 0
   let spreadMs = 0
@@ -96,13 +104,25 @@ export function createFleetBreaker(options: BreakerOptions): FleetBreaker {
     const now = clock.now()
     if (current().kind === 'closed') return
     if (claim && !isClaimed()) return wait(claim.fromMs + AWAY_MS - now, goAlone)
-    if (isMine()) return wait(claim!.untilMs - now, settle)
+    if (isMine()) return hold(claim!, now)
     // A record of ours that the log does not show: another's claim may stand before it, with a lower term than our next.
     const shownMs = ahead && channel ? ahead.fromMs + AWAY_MS : 0
-    const dueMs = Math.max(readyMs() + spreadMs, shownMs)
+    const dueMs = Math.max(readyMs() + spreadMs, shownMs, yieldUntilMs)
     if (now < dueMs) return wait(dueMs - now, arm)
     if (!hasWork()) return wait(IDLE_MS, arm)
     claimProbe()
+  }
+  function hold(mine: NonNullable<typeof claim>, now: number) {
+    mine.mineMs ??= now
+    const unsentMs = mine.mineMs + patienceMs
+    if (mine.sent || !channel || mine.untilMs <= unsentMs) return wait(mine.untilMs - now, settle)
+    wait(unsentMs - now, giveBack)
+  }
+  function giveBack() {
+    if (!isMine() || claim!.sent) return settle()
+    patienceMs = Math.min(2 * patienceMs, probeMs)
+    yieldUntilMs = clock.now() + LET_OTHERS_MS
+    act({ kind: 'open', durationMs: 0 })
   }
   function wait(ms: number, call: () => void) {
     cancelTimer = clock.after(Math.max(0, ms), call)
@@ -180,6 +200,10 @@ export function createFleetBreaker(options: BreakerOptions): FleetBreaker {
       if (current().kind === 'closed') trips.success()
       else if (isMine() && sentMs >= claim!.fromMs) act({ kind: 'closed', durationMs: 0, openedBy: me, reason: '' })
     },
+    sent: () => {
+      patienceMs = UNSENT_MS
+      if (isMine()) claim!.sent = true
+    },
     wake: arm,
     onChange: (call) => {
       listeners.add(call)
@@ -189,6 +213,9 @@ export function createFleetBreaker(options: BreakerOptions): FleetBreaker {
       unfollow?.()
       listeners.clear()
       if (isMine()) act({ kind: 'open', durationMs: 0 })
+      // Written and not shown yet: with the claim's own term it counts only if the claim does, behind which it stands.
+      else if (claim && channel) write({ ...next({ kind: 'open', durationMs: 0 }), term: claim.term }).catch(() => {})
+      claim = null
       cancelTimer()
     },
   }

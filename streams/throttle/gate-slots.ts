@@ -10,18 +10,24 @@ const TURN_SMOOTHING = 1 / 16
 export interface Slots {
   /** What keeps one more from leaving; null: nothing. */
   readonly full: () => WaitReason | null
-  /** @returns how many are in flight now, this one included. */
-  readonly take: () => number
-  readonly free: (feedback: Feedback | undefined, inFlightThen: number) => void
+  readonly take: () => Taken
+  readonly free: (feedback: Feedback | undefined, taken: Taken) => void
   readonly inFlight: () => number
   /** null: nothing limits it. */
   readonly limit: () => number | null
-  /** Half-open circuit: one place only. */
+  /** Half-open circuit: one place only, beside what left before and has not come back: that may hang for long. */
   readonly probing: (one: boolean) => void
   /** Somebody was held up for want of a place: the budget whose part is the least learns of it. */
   readonly heldUp: () => void
   /** About how long the n-th of those who wait for a place has to. */
   readonly turnMs: (nth: number) => number
+}
+
+export interface Taken {
+  /** How many were in flight then, this one included. */
+  readonly inFlight: number
+  /** It left before the probe that is under way now when this differs from the present one. */
+  readonly turn: number
 }
 
 export function createSlots({
@@ -40,6 +46,9 @@ export function createSlots({
   const shared = budgets.filter(({ kind }) => kind === 'slots')
   let inFlight = 0
   let probe = false
+  /** Counts probes; and of what is in flight, what left before the last one. */
+  let turn = 0
+  let stale = 0
   /** Somebody was sent away since a budget last asked. */
   let wanted = false
   let turnMs = FIRST_TURN_MS
@@ -53,7 +62,7 @@ export function createSlots({
   }
   function limit(): number {
     const least = Math.min(part(), localSlots, adaptive ? adaptive.limit() : Infinity)
-    return probe ? Math.min(least, 1) : least
+    return probe ? Math.min(least, stale + 1) : least
   }
   /** No more than could be used: places behind an adaptive limit would be missing elsewhere. It may double meanwhile. */
   function want(): number {
@@ -66,15 +75,16 @@ export function createSlots({
     full: () => {
       const most = limit()
       if (inFlight + 1 <= most) return null
-      if (probe && most === 1) return 'cooldown'
+      if (probe && most === stale + 1) return 'cooldown'
       return adaptive && adaptive.limit() < Math.min(part(), localSlots) ? 'adaptive' : 'slots'
     },
-    take: () => (inFlight += 1),
-    free: (feedback, inFlightThen) => {
+    take: () => ({ inFlight: (inFlight += 1), turn }),
+    free: (feedback, taken) => {
       inFlight -= 1
+      if (taken.turn !== turn) stale -= 1
       if (!feedback) return
       if (feedback.kind !== 'unsent') turnMs += (feedback.latencyMs - turnMs) * TURN_SMOOTHING
-      adaptive?.sample(feedback, inFlightThen)
+      adaptive?.sample(feedback, taken.inFlight)
     },
     inFlight: () => inFlight,
     limit: () => {
@@ -82,6 +92,10 @@ export function createSlots({
       return most === Infinity ? null : most
     },
     probing: (one) => {
+      if (one && !probe) {
+        turn += 1
+        stale = inFlight
+      }
       probe = one
     },
     heldUp: () => {

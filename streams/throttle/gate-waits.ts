@@ -5,6 +5,7 @@ import type { WaitReason } from './ports.ts'
 export interface Waits {
   /** From now on this holds the line up; null: nobody waits. */
   readonly held: (reason: WaitReason | null) => void
+  readonly reason: () => WaitReason | null
   readonly sums: () => Readonly<Record<WaitReason, number>>
 }
 
@@ -34,6 +35,7 @@ export function createWaits({
       if (current === null) sinceMs = clock.now()
       current = reason
     },
+    reason: () => current,
     sums: () => {
       count()
       return { ...sums }

@@ -155,9 +155,9 @@ void t.test('it tells a budget of slots what it could use, and every budget how 
   void acquire('a', { lane: 'replay' })
   await clock.settle()
   const { want, inUse, weight } = slots.demand()
-  t.same([want(), inUse(), weight()], [6, 2, 1.05])
+  t.same([want(), inUse(), weight()], [6, 2, 1])
   for (let n = 0; n < 40; n += 1) void acquire('c')
-  t.same([want(), weight()], [9, 2.05])
+  t.same([want(), weight()], [9, 2])
   state.limit = 3
   t.equal(want(), 6)
   gate.close()
@@ -226,6 +226,23 @@ void t.test('a half-open circuit lets one through at a time', async (t) => {
   gate.probing(false)
   await clock.settle()
   t.equal(passed.length, 3)
+})
+
+void t.test('requests of before the outage that hang do not hold the probe up', async (t) => {
+  const { gate, acquire, clock, passed } = setup([fakeBudget('slots', 10)])
+  for (let n = 0; n < 3; n += 1) void acquire('a')
+  await clock.settle()
+  gate.probing(true)
+  for (let n = 0; n < 2; n += 1) void acquire('a')
+  await clock.settle()
+  t.equal(passed.length, 4)
+  passed[0]!.release(ok)
+  await clock.settle()
+  t.equal(passed.length, 4, 'one probe at a time')
+  passed[3]!.release(ok)
+  await clock.settle()
+  t.equal(passed.length, 5)
+  gate.close()
 })
 
 void t.test('what was never sent gives its rates back, and a second release changes nothing', async (t) => {

@@ -65,7 +65,7 @@ export function createGate(dependencies: Dependencies): Gate {
     return rateMs > 0 ? { reason: 'rate', ms: rateMs } : null
   }
   function leave(ask: Ask): Release {
-    const inFlight = slots.take()
+    const taken = slots.take()
     rates?.take(ask)
     line.take(ask)
     if (counted) presence.enter(ask)
@@ -73,7 +73,7 @@ export function createGate(dependencies: Dependencies): Gate {
     return (feedback) => {
       if (over) return
       over = true
-      slots.free(feedback, inFlight)
+      slots.free(feedback, taken)
       if (counted) presence.leave(ask)
       if (feedback?.kind === 'unsent') {
         rates?.giveBack(ask)
@@ -195,6 +195,7 @@ export function createGate(dependencies: Dependencies): Gate {
       limit: slots.limit(),
       waiting: line.size(),
       tenants: presence.weight(),
+      heldBy: waits.reason(),
       waitedMs: waits.sums(),
       oldestWaitMs: clock.now() - (line.oldestMs() ?? clock.now()),
     }),

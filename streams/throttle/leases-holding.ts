@@ -52,10 +52,12 @@ interface Dependencies {
   readonly timings: LeaseTimings
   /** When the last answer of any kind came; the process' start before the first. */
   readonly lastContactMs: () => number
+  /** Part of a total that is asked for beside others, at most: 0 to 1. */
+  readonly most: number
 }
 
 export function createHolding(deps: Dependencies): Holding {
-  const { name, kind, holder, ownership, timings } = deps
+  const { name, kind, holder, ownership, timings, most } = deps
   const whole = kind === 'slots'
   let known: Known | undefined
   let held = 0
@@ -70,7 +72,8 @@ export function createHolding(deps: Dependencies): Holding {
   const total = () => Math.max(0, self.total ?? 0)
   function want(): number {
     const wanted = Math.max(self.demand.want(), inUse())
-    return Number.isNaN(wanted) ? 0 : Math.min(total(), whole ? Math.ceil(wanted) : wanted)
+    const bound = whole ? Math.max(1, Math.floor(total() * most)) : total() * most
+    return Number.isNaN(wanted) ? 0 : Math.min(total(), bound, whole ? Math.ceil(wanted) : wanted)
   }
 
   /** A sole holder keeps everything: its first request after a while must not wait. */

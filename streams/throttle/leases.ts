@@ -54,6 +54,11 @@ interface Dependencies {
   readonly logger: Logger
   readonly timings?: LeaseTimings
   readonly random?: () => number
+  /**
+   * Part of each total that it asks for at most while others hold leases; 1 unless told. A process that can wait leaves
+   * the rest free: what others need at once is then there, not to be given back first.
+   */
+  readonly most?: number
 }
 
 interface Entry {
@@ -66,7 +71,16 @@ interface Entry {
 }
 
 export function createLeases(deps: Dependencies): Leases {
-  const { clock, monotonicNow: now, table, holder, logger, timings = leaseTimings, random = Math.random } = deps
+  const {
+    clock,
+    monotonicNow: now,
+    table,
+    holder,
+    logger,
+    timings = leaseTimings,
+    random = Math.random,
+    most = 1,
+  } = deps
   const entries = new Map<string, Entry>()
   let state: 'new' | 'running' | 'closed' = 'new'
   let sequence = 0
@@ -160,7 +174,7 @@ export function createLeases(deps: Dependencies): Leases {
       if (entries.has(name)) throw new Error(`the budget ${name} is there already`)
       const ownership = createOwnershipLog(() => deps.ownership(name), timings)
       const contact = () => lastContactMs
-      const holding = createHolding({ name, kind, holder, ownership, timings, lastContactMs: contact })
+      const holding = createHolding({ name, kind, holder, ownership, timings, lastContactMs: contact, most })
       holding.total = total
       const entry: Entry = { holding, ownership, listeners: new Set(), announced: NaN, listed: false }
       entry.announced = allowed(entry)

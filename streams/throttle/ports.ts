@@ -13,7 +13,7 @@ export interface Demand {
   readonly want: () => number
   /** Slots in use now; 0 for a rate. */
   readonly inUse: () => number
-  /** Tenants with live work here (replay counts a twentieth): instances share in proportion to it. */
+  /** Tenants with live work here (replay counts nothing): instances share in proportion to it. */
   readonly weight: () => number
 }
 
@@ -73,8 +73,10 @@ export interface GateFigures {
   /** What limits it now: the least of budget, adaptive limit and local bound; null: nothing does. */
   readonly limit: number | null
   readonly waiting: number
-  /** With live work here, waiting or in flight (one that is only replayed counts a twentieth). */
+  /** With live work here, waiting or in flight; one that is only replayed does not count. */
   readonly tenants: number
+  /** What holds the first in line up now; null: nobody waits. */
+  readonly heldBy: WaitReason | null
   /** Milliseconds that the first in line has waited, by what held it up; sums since the start. */
   readonly waitedMs: Readonly<Record<WaitReason, number>>
   readonly oldestWaitMs: number

@@ -9,7 +9,7 @@ export interface Claim {
   readonly weight: number
 }
 
-/** One tenant being replayed: a holder with work but without weight is slow, not stopped. */
+/** A process that only replays: a holder with work but without weight is slow, not stopped. */
 const LEAST_WEIGHT = 0.05
 /** Sums of thirds are not whole numbers to the last bit. */
 const EPSILON = 1e-9

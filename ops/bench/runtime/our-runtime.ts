@@ -32,6 +32,7 @@ const closed: Breaker = {
   state: () => ({ kind: 'closed', sinceMs: 0, probeIsMine: false }),
   failed: () => {},
   succeeded: () => {},
+  sent: () => {},
   onChange: () => () => {},
 }
 const noOrders = {
