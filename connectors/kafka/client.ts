@@ -10,6 +10,8 @@ export interface KafkaSettings {
   readonly ssl?: boolean
   readonly sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
   readonly requestTimeoutMs: number
+  /** Tries after the first, of a request or a connection; default 8, 20 s in all: right for who starts before its broker. */
+  readonly retries?: number
 }
 
 /**
@@ -26,7 +28,7 @@ export function createKafka(settings: KafkaSettings, clientId: string, logger: L
     ...(settings.sasl ? { sasl: settings.sasl as NonNullable<KafkaConfig['sasl']> } : {}),
     requestTimeout: settings.requestTimeoutMs,
     connectionTimeout: 5_000,
-    retry: { initialRetryTime: 200, maxRetryTime: 5_000, retries: 8 },
+    retry: { initialRetryTime: 200, maxRetryTime: 5_000, retries: settings.retries ?? 8 },
     logLevel: kafkajs.logLevel.INFO,
     logCreator: () => (entry) => forward(entry, logger),
   })

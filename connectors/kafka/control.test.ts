@@ -55,7 +55,7 @@ t.test('what is commanded reaches every instance, and those that start later kno
   await Promise.all([one, two, late].map(({ channel }) => channel.close()))
 })
 
-t.test('a log that ends in something that is no command is read to its end all the same', async (t) => {
+t.test('a log that ends in something that is no command is read to its end all the same', async () => {
   const end = async () => (await fetchBounds(admin, topic))[0]!.high
   const before = await end()
   const producer = services.kafka('control').producer({ transactionalId: randomUUID(), maxInFlightRequests: 1 })

@@ -50,7 +50,14 @@ interface Request {
   readonly model: string
 }
 
-export async function startEmbeddingsServer({ port = 0, faults = {} }: { port?: number; faults?: Faults } = {}) {
+interface ServerOptions {
+  readonly port?: number
+  /** Loopback unless given: it asks nobody who they are. */
+  readonly host?: string
+  readonly faults?: Faults
+}
+
+export async function startEmbeddingsServer({ port = 0, host = '127.0.0.1', faults = {} }: ServerOptions = {}) {
   const player = createFaultPlayer(faults)
   const { arrive, page, log, stats } = createRequestLog()
 
@@ -113,7 +120,7 @@ export async function startEmbeddingsServer({ port = 0, faults = {} }: { port?: 
       if (!response.headersSent) refuse(response, { status: 400, message: String(error) })
     })
   })
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
   const actual = (server.address() as AddressInfo).port
   return {
     url: `http://127.0.0.1:${actual}/v1`,

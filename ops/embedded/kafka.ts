@@ -120,7 +120,11 @@ async function formatOnce(dataDir: string, jars: string, propertiesFile: string,
     ...['-t', clusterId, '-c', propertiesFile],
   ]
   const { code, output } = await runTool('java', args, { guarded: true, signal })
-  if (code !== 0) throw new UserError(`Kafka's storage in ${dataDir} cannot be formatted:\n${output.trim()}`)
+  if (code !== 0)
+    throw new UserError(
+      `Kafka's storage in ${dataDir} cannot be formatted:\n${output.trim()}`,
+      'Remove that folder, or name another SLUICE_DATA_DIR.',
+    )
   await writeFile(marker, `${clusterId}\n`)
 }
 

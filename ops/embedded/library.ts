@@ -13,6 +13,7 @@ import { runTool } from './run-tool.ts'
 const POM = join(import.meta.dirname, 'pom.xml')
 /** Folder names carry the version, so that a new version is fetched beside the old one. */
 export const KAFKA_FOLDER = 'kafka-4.1.0'
+const KAFKA_TOOLS_FOLDER = 'kafka-tools-4.1.0'
 export const REGISTRY_FOLDER = 'apicurio-registry-2.6.13.Final'
 
 type LibraryContext = Pick<StartContext, 'libDir' | 'onDownload' | 'signal'>
@@ -21,14 +22,26 @@ type LibraryContext = Pick<StartContext, 'libDir' | 'onDownload' | 'signal'>
 export const kafkaLibrary = (context: LibraryContext): Promise<string> =>
   provide(context, KAFKA_FOLDER, (folder) => fetchWithMaven('kafka', folder, context.signal))
 
+/** @returns the folder of the jar with Kafka's own commands; they need those of `kafkaLibrary` beside it. */
+export const kafkaToolsLibrary = (context: LibraryContext): Promise<string> =>
+  provide(context, KAFKA_TOOLS_FOLDER, (folder) => fetchWithMaven('kafka-tools', folder, context.signal))
+
 /** @returns the folder of the registry's runner jar and its `lib`. */
 export const registryLibrary = (context: LibraryContext): Promise<string> =>
   provide(context, REGISTRY_FOLDER, async (folder) => {
     await fetchWithMaven('registry', folder, context.signal)
     const archive = (await readdir(folder)).find((name) => name.endsWith('.tar.gz'))
-    if (!archive) throw new UserError('Maven delivered no archive of the schema registry')
+    if (!archive)
+      throw new UserError(
+        'Maven delivered no archive of the schema registry',
+        'Try again; or name a registry in SCHEMA_REGISTRY_URL.',
+      )
     const unpacked = await runTool('tar', ['-xzf', join(folder, archive), '-C', folder])
-    if (unpacked.code !== 0) throw new UserError(`the registry's archive cannot be unpacked:\n${unpacked.output}`)
+    if (unpacked.code !== 0)
+      throw new UserError(
+        `the registry's archive cannot be unpacked:\n${unpacked.output}`,
+        'Is there room on the disk? Try again; or name a registry in SCHEMA_REGISTRY_URL.',
+      )
     await rm(join(folder, archive))
   })
 
@@ -70,7 +83,11 @@ async function removeAbandoned(libDir: string, name: string): Promise<void> {
 /** Maven 3.8 does not lock its local repository: our own runs go one after the other. */
 let lastMavenRun: Promise<unknown> = Promise.resolve()
 
-async function fetchWithMaven(profile: 'kafka' | 'registry', folder: string, signal?: AbortSignal): Promise<void> {
+async function fetchWithMaven(
+  profile: 'kafka' | 'kafka-tools' | 'registry',
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const args = [
     ...['--batch-mode', '--quiet', '--strict-checksums', '--file', POM, '--activate-profiles', profile],
     ...['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${folder}`],

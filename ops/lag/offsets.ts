@@ -1,9 +1,9 @@
 /** How far consumer groups are behind, by offsets. */
 import type { Admin } from 'kafkajs'
-import { fetchBounds } from '../connectors/kafka/bounds.ts'
-import { retryTopic } from '../schemas/topics.ts'
-import { topology } from '../streams/topology.ts'
-import type { StageName } from '../streams/topology.ts'
+import { fetchBounds } from '../../connectors/kafka/bounds.ts'
+import { retryTopic } from '../../schemas/topics.ts'
+import { topology } from '../../streams/topology.ts'
+import type { StageName } from '../../streams/topology.ts'
 
 export interface PartitionLag {
   readonly group: string
@@ -11,6 +11,8 @@ export interface PartitionLag {
   readonly partition: number
   /** Next offset to process; null: nothing committed yet. */
   readonly committed: bigint | null
+  /** First offset that the log still holds, and the one that the next record will get. */
+  readonly low: bigint
   readonly end: bigint
   readonly lag: bigint
 }
@@ -36,7 +38,15 @@ export async function stageLag(
       const next = offset === undefined || BigInt(offset) < 0n ? null : BigInt(offset)
       const end = entry.high
       const behind = end - (next ?? entry.low)
-      return { group, topic, partition: entry.partition, committed: next, end, lag: behind > 0n ? behind : 0n }
+      return {
+        group,
+        topic,
+        partition: entry.partition,
+        committed: next,
+        low: entry.low,
+        end,
+        lag: behind > 0n ? behind : 0n,
+      }
     }),
   )
 }
