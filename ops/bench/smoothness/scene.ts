@@ -71,7 +71,7 @@ async function open(
   const tenants = tenantPerPartition(PARTITIONS)
 
   return {
-    ...{ tenants, receivers, fleet, timeline, drained, close, publish: pages.publish },
+    ...{ tenants, receivers, fleet, timeline, drained, close, environment, publish: pages.publish },
     crawl: (count: number, first = 0, of: readonly string[] = tenants) => pages.publish(crawlOf(of, count, first)),
     /** One page a partition through all stages, so that no worker, pool or connection is cold. */
     warmUp: async () => {
