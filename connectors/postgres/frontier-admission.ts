@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { FrontierAdmission } from '../../streams/writes.ts'
 import { refreshHosts } from './frontier-hosts.ts'
+import { lockTenants } from './tenants.ts'
 
 export interface NewUrl {
   readonly url: string
@@ -20,13 +21,17 @@ export const hashOf = (url: string): Buffer => createHash('sha256').update(url).
 
 /**
  * Start URLs of a crawl, in the caller's transaction. A redelivered request changes nothing; another request with the
- * same crawl id adds its URLs under the limits that the first one set.
- * @returns how many URLs were new.
+ * same crawl id adds its URLs under the limits, and in the trace, of the first one.
+ * @returns how many URLs were new; null: the tenant is deleted.
  */
-export async function admitCrawl(trx: Knex.Transaction, admission: FrontierAdmission): Promise<number> {
-  const { tenantId, crawlId, urls, maxPages, maxDepth, chunkType } = admission
+export async function admitCrawl(trx: Knex.Transaction, admission: FrontierAdmission): Promise<number | null> {
+  const { tenantId, crawlId, urls, maxPages, maxDepth, chunkType, trace } = admission
+  if ((await lockTenants(trx, [tenantId])).size > 0) return null
   await trx('crawl_jobs')
-    .insert({ tenant_id: tenantId, id: crawlId, chunk_type: chunkType, max_pages: maxPages, max_depth: maxDepth })
+    .insert({
+      ...{ tenant_id: tenantId, id: crawlId, chunk_type: chunkType, max_pages: maxPages, max_depth: maxDepth },
+      ...(trace && { traceparent: trace.traceparent, tracestate: trace.tracestate ?? '' }),
+    })
     .onConflict(['tenant_id', 'id'])
     .ignore()
   const job = (await lockJob(trx, tenantId, crawlId))!

@@ -34,6 +34,8 @@ interface LeasedRow {
   body_hash: string | null
   version: string | null
   page_chunk_type: string | null
+  traceparent: string
+  tracestate: string
 }
 
 export async function leaseRows(trx: Knex.Transaction, request: LeaseRequest): Promise<LeaseBatch> {
@@ -86,7 +88,7 @@ async function takeRows(trx: Knex.Transaction, hosts: HostRow[], request: LeaseR
        where f.tenant_id = p.tenant_id and f.crawl_id = p.crawl_id and f.url_hash = p.url_hash
        returning f.*
      )
-     select l.tenant_id, l.crawl_id, l.url, l.host, l.depth, l.attempts, j.max_depth, j.chunk_type,
+     select l.tenant_id, l.crawl_id, l.url, l.host, l.depth, l.attempts, j.max_depth, j.chunk_type, j.traceparent, j.tracestate,
             w.etag, w.last_modified, w.body_hash, w.version, w.chunk_type as page_chunk_type
      from leased l
      join crawl_jobs j on j.tenant_id = l.tenant_id and j.id = l.crawl_id
@@ -151,4 +153,7 @@ const leasedUrl = (row: LeasedRow, host: HostRow, owner: string): LeasedUrl => (
     row.body_hash !== null && row.page_chunk_type === row.chunk_type
       ? { etag: row.etag ?? '', lastModified: row.last_modified ?? '', bodyHash: row.body_hash }
       : undefined,
+  ...(row.traceparent && {
+    trace: { traceparent: row.traceparent, ...(row.tracestate && { tracestate: row.tracestate }) },
+  }),
 })

@@ -1,13 +1,11 @@
 import t from 'tap'
 import { createTestDatabase } from '../../ops/testing/database.ts'
-import { down, up } from '../../migrations/002_crawl_frontier.ts'
 import type { HostState, LeasedUrl, PageResult } from '../../streams/1-crawler/ports.ts'
 import type { FrontierAdmission } from '../../streams/writes.ts'
 import { admitCrawl, createFrontier, deleteCrawls, jobProgress } from './frontier.ts'
 
-const { db, close } = await createTestDatabase({ migrated: false })
+const { db, close } = await createTestDatabase()
 t.teardown(close)
-await db.transaction(up)
 t.beforeEach(() => db.raw('truncate crawl_jobs, crawl_frontier, crawl_hosts, web_pages'))
 
 const T0 = Date.parse('2030-01-01T00:00:00Z')
@@ -276,12 +274,6 @@ t.test('deleting a tenant takes its crawls and leaves others’', async (t) => {
   )
   t.equal(await jobProgress(db, 'acme', 'c1'), undefined)
   t.match(await jobProgress(db, 'other', 'c1'), { fetched: 1, status: 'done' })
-})
-
-t.test('the migration goes down and up again', async (t) => {
-  await db.transaction(down)
-  await db.transaction(up)
-  t.equal(await admit([fast(1)]), 1)
 })
 
 t.test('pages of excepted tenants stay, and their hosts take nobody’s turn', async (t) => {

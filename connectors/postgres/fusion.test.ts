@@ -26,6 +26,14 @@ t.test('where no word is found, the vectors alone decide', (t) => {
   t.end()
 })
 
+t.test('what cannot be compared is no nearer than a stranger, and does not move the others', (t) => {
+  const ours = [child('near', { similarity: 0.4 }), child('far', { similarity: 0.1 })]
+  const theirs = ['x', 'y', 'z'].map((id) => child(id, { similarity: null }))
+  const shares = (all: Candidate[]) => fuse(all, 2).map(({ id, score }) => [id, score])
+  t.strictSame(shares([...theirs, ...ours]), shares(ours))
+  t.end()
+})
+
 t.test('where all are equally near, the words alone decide', (t) => {
   t.strictSame(order([child('a', { text: 0.1 }), child('b', { text: 0.9 })]), ['b', 'a'])
   t.end()

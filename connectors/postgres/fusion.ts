@@ -6,8 +6,8 @@ export interface Candidate {
   readonly id: string
   /** The parent, or the child itself where it has none: what is returned. */
   readonly parentKey: string
-  /** Cosine similarity to the question. */
-  readonly similarity: number
+  /** Cosine similarity to the question; null: another model's vector, which cannot be compared. */
+  readonly similarity: number | null
   /** How much of the question the child, its passage and its page hold, words weighed by rarity; 0…1, phrases lift it above. */
   readonly text: number
   /** The same of the page's title alone. */
@@ -38,13 +38,13 @@ export function fuse(candidates: readonly Candidate[], k: number): FusedHit[] {
   const isLexical = candidates.some(({ model }) => LEXICAL_MODEL.test(model))
   const textShare = isLexical ? TEXT_SHARE.lexical : TEXT_SHARE.semantic
   const wordsOf = ({ text, title }: Candidate) => text + TITLE_SHARE * title
-  const similarities = candidates.map(({ similarity }) => similarity)
+  const similarities = candidates.flatMap(({ similarity }) => similarity ?? [])
   // Even a stranger has some similarity, more or less of it by the model: what tells is the lead over the common one.
   const near = scale(median(similarities), Math.max(...similarities))
   const words = scale(0, Math.max(...candidates.map(wordsOf)))
   const best = new Map<string, Scored>()
   for (const candidate of candidates) {
-    const score = (1 - textShare) * near(candidate.similarity) + textShare * words(wordsOf(candidate))
+    const score = (1 - textShare) * near(candidate.similarity ?? -1) + textShare * words(wordsOf(candidate))
     const scored = { ...candidate, score }
     const known = best.get(candidate.parentKey)
     if (!known || compare(scored, known) < 0) best.set(candidate.parentKey, scored)
@@ -59,7 +59,7 @@ interface Scored extends Candidate {
 
 /** Best first. Below the median similarity counts only here; ids last, so that the same question has the same answer. */
 const compare = (a: Scored, b: Scored): number =>
-  b.score - a.score || b.similarity - a.similarity || (a.id < b.id ? -1 : 1)
+  b.score - a.score || (b.similarity ?? -1) - (a.similarity ?? -1) || (a.id < b.id ? -1 : 1)
 
 /** Maps low…high to 0…1, and what is below to 0. */
 const scale =

@@ -5,7 +5,7 @@
  */
 import type { Frontier } from '../../streams/1-crawler/ports.ts'
 import { DependencyUnavailable, errorMessage } from '../../streams/errors.ts'
-import type { Ask, Gate } from '../../streams/throttle/ports.ts'
+import type { Ask, Gate, Lane } from '../../streams/throttle/ports.ts'
 import { classifyPostgres } from './errors.ts'
 import type { KnowledgeStore } from './store.ts'
 
@@ -16,14 +16,16 @@ export interface PostgresGate {
     readonly failed: (failure: { readonly message: string; readonly sentMs: number }) => void
   }
   readonly now: () => number
+  /** live unless told. */
+  readonly lane?: Lane
 }
 
 /** Latencies compare within a class: a read, a write of up to 2^n rows. */
 type Call = Pick<Ask, 'tenantId' | 'cost'> & { readonly class: string }
 
-export function createPassage({ gate, breaker, now }: PostgresGate) {
+export function createPassage({ gate, breaker, now, lane = 'live' }: PostgresGate) {
   return async <T>({ tenantId, cost, class: kind }: Call, work: () => Promise<T>): Promise<T> => {
-    const release = await gate.acquire({ tenantId, cost, lane: 'live' })
+    const release = await gate.acquire({ tenantId, cost, lane })
     const startedMs = now()
     const latency = () => ({ latencyMs: now() - startedMs, class: kind })
     try {

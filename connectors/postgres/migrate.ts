@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Knex } from 'knex'
+import { UserError } from '../../streams/errors.ts'
 
 const folder = join(import.meta.dirname, '..', '..', 'migrations')
 
@@ -17,7 +18,11 @@ const migrationSource: Knex.MigrationSource<string> = {
   getMigrationName: (file) => file.replace(/\.ts$/, ''),
   getMigration: (file) => import(pathToFileURL(join(folder, file)).href) as Promise<Knex.Migration>,
 }
-const settings = { migrationSource, tableName: 'sluice_migrations' }
+/**
+ * Without knex' check that every applied migration has a file here: a newer version may have applied more, and whoever rolls
+ * back to this one starts with `migrate up`.
+ */
+const settings = { migrationSource, tableName: 'sluice_migrations', disableMigrationsListValidation: true }
 
 export interface MigrationStatus {
   readonly done: string[]
@@ -58,8 +63,18 @@ async function alone<T>(db: Knex, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Takes back the newest migration, or all of them. */
+/**
+ * Takes back the newest migration, or all of them.
+ * @throws UserError when the newest is of a newer version: what it stands on must not go first.
+ */
 export async function migrateDown(db: Knex, all = false): Promise<string[]> {
+  const known = new Set((await migrationSource.getMigrations([])).map((file) => migrationSource.getMigrationName(file)))
+  const newer = (await migrationStatus(db)).done.filter((name) => !known.has(name))
+  if (newer.length > 0)
+    throw new UserError(
+      `the database has migrations of a newer version: ${newer.join(', ')}`,
+      'Run `sluice migrate down` of that version first.',
+    )
   const names: string[] = []
   do {
     const [, undone] = (await db.migrate.down(settings)) as [number, string[]]

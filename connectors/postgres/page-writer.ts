@@ -4,6 +4,7 @@ import { decideWrite } from '../../streams/3-chunker/versions.ts'
 import type { PageWrite, SourceState, WriteResult } from '../../streams/writes.ts'
 import { replaceRows } from './chunk-rows.ts'
 import { keyOf, lockSources } from './source-rows.ts'
+import { lockTenants } from './tenants.ts'
 
 const none = { rows: 0, inserted: 0, deleted: 0, ignored: 0 }
 
@@ -11,7 +12,11 @@ const none = { rows: 0, inserted: 0, deleted: 0, ignored: 0 }
 export async function writePages(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<WriteResult[]> {
   // Locks in key order over the batch, else two batches that overlap in opposite order deadlock.
   const ordered = [...writes].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-  const deleted = await deletedTenants(trx, ordered)
+  // A deleted tenant keeps its row as a tombstone, so that records still in Kafka do not bring it back.
+  const deleted = await lockTenants(
+    trx,
+    ordered.map(({ tenantId }) => tenantId),
+  )
   const stored = await lockSources(
     trx,
     ordered.filter(({ tenantId }) => !deleted.has(tenantId)),
@@ -39,17 +44,6 @@ export async function writePages(trx: Knex.Transaction, writes: readonly PageWri
 function stateOf(page: PageWrite | SourceState): SourceState {
   const { version, extractorVersion, contentHash, chunkerVersion, configFingerprint, status } = page
   return { version, extractorVersion, contentHash, chunkerVersion, configFingerprint, status }
-}
-
-/** A deleted tenant keeps its row as a tombstone, so that records still in Kafka do not bring it back. */
-async function deletedTenants(trx: Knex.Transaction, writes: readonly PageWrite[]): Promise<Set<string>> {
-  const ids = [...new Set(writes.map(({ tenantId }) => tenantId))]
-  await trx('tenants')
-    .insert(ids.map((id) => ({ id })))
-    .onConflict('id')
-    .ignore()
-  const rows = await trx('tenants').select('id').whereIn('id', ids).where('status', 'deleted').forShare()
-  return new Set(rows.map(({ id }: { id: string }) => id))
 }
 
 /** What was bought from the embeddings API, per tenant; in key order, as every lock is. */

@@ -46,8 +46,8 @@ function manual(name: string, texts: readonly string[], given: Partial<PageWrite
   })
 }
 const write = (...pages: PageWrite[]) => store.transact('sluice.chunker', pages, [])
-const search = (question: string, tenantId = 'acme', k = 5) =>
-  searchKnowledge(db, { tenantId, question, vector: embed(question), k })
+const search = (question: string, tenantId = 'acme', k = 5, model = 'model') =>
+  searchKnowledge(db, { tenantId, question, vector: embed(question), model, k })
 const titles = async (question: string, tenantId = 'acme') =>
   (await search(question, tenantId)).map(({ title }) => title)
 
@@ -200,6 +200,15 @@ t.test('k parents at most, best first', async (t) => {
   t.ok(hits.every(({ score }, index) => index === 0 || score <= hits[index - 1]!.score))
 })
 
+t.test('vectors of another model are not compared: their rows are found by their words alone', async (t) => {
+  const old = manual('old', ['Replace the seal every two years.'], { embeddingModel: 'older' })
+  await write(old, pumps(), valves())
+  const at = async (model: string) => (await search('Replace the seal', 'acme', 5, model)).map(({ title }) => title)
+  t.equal((await at('older'))[0], 'old')
+  t.strictSame(await at('model'), ['Pumps', 'old', 'Valves'])
+  t.strictSame(await at('a third'), ['old', 'Pumps'], 'by words: a page without any of them is not found')
+})
+
 t.test('a small tenant beside a big one finds all of its rows, also where the vector index gives up', async (t) => {
   const real = await realDatabase(t)
   // The question lies among the big tenant's rows and far from the small one's, so the index would meet those last.
@@ -211,7 +220,7 @@ t.test('a small tenant beside a big one finds all of its rows, also where the ve
     [TEST_DIMENSIONS],
   )
   await real.raw('analyze tenant_knowledge')
-  const question = { question: 'nothing', vector: axis(0), k: 100 }
+  const question = { question: 'nothing', vector: axis(0), model: 'model', k: 100 }
   const found = async (tenantId: string) => (await searchKnowledge(real, { ...question, tenantId })).length
   t.equal(await found('small'), 30, 'with the plan that Postgres chooses')
   const plan = await asReader(real, 'big', (trx) => explain(trx, question.vector))
@@ -228,8 +237,9 @@ t.test('a small tenant beside a big one finds all of its rows, also where the ve
 
 async function explain(trx: Knex, vector: string): Promise<string> {
   const { rows } = await trx.raw(
-    `explain select id from tenant_knowledge where embedding is not null order by embedding <=> ?::halfvec limit 100`,
-    [vector],
+    `explain select id from tenant_knowledge where embedding is not null and embedding_model = any(?)
+     order by embedding <=> ?::halfvec limit 100`,
+    [['model', ''], vector],
   )
   return JSON.stringify(rows)
 }

@@ -21,6 +21,8 @@ export interface Question {
   readonly question: string
   /** The question's embedding in pgvector's text form. */
   readonly vector: string
+  /** What made it. Vectors of other models are strangers to it: their rows are found by their words alone. */
+  readonly model: string
 }
 
 /** Children fetched from each half before they are fused. */
@@ -72,8 +74,8 @@ export async function asReader<T>(db: Knex, tenantId: string, work: (trx: Knex) 
 }
 
 /** The best children of either half, each with the scores of both. */
-export async function findCandidates(trx: Knex, { question, vector }: Question): Promise<Candidate[]> {
-  const near = await nearest(trx, vector)
+export async function findCandidates(trx: Knex, { question, vector, model }: Question): Promise<Candidate[]> {
+  const near = await nearest(trx, vector, models(model))
   const { rows } = await trx.raw(TEXT_AND_VECTOR, {
     configs: [...searchConfigs],
     // Postgres' text holds no NUL.
@@ -84,16 +86,21 @@ export async function findCandidates(trx: Knex, { question, vector }: Question):
     neighbours: NEIGHBOURS,
     near,
     vector,
+    models: models(model),
   })
   return rows as Candidate[]
 }
 
+/** Rows written by hand may name no model: they are taken for ones of today's. */
+const models = (model: string): string[] => [model, '']
+
 /** Where the index gives up (`hnsw.max_scan_tuples`) before it meets enough rows of a small tenant, all are compared. */
-async function nearest(trx: Knex, vector: string): Promise<string[]> {
+async function nearest(trx: Knex, vector: string, ofModels: readonly string[]): Promise<string[]> {
   const ids = async (distance: string) => {
     const { rows } = await trx.raw<{ rows: { id: string }[] }>(
-      `select id from tenant_knowledge where embedding is not null order by ${distance} limit ?`,
-      [vector, CANDIDATES],
+      `select id from tenant_knowledge where embedding is not null and embedding_model = any(?)
+       order by ${distance} limit ?`,
+      [ofModels, vector, CANDIDATES],
     )
     return rows.map(({ id }) => id)
   }
@@ -155,7 +162,7 @@ const TEXT_AND_VECTOR = `
     select config, sum(weight) filter (where share = 1) as weight from weighed group by config
   )
   select k.id, coalesce(k.parent_id, k.id) as "parentKey", k.embedding_model as model,
-         1 - (k.embedding <=> :vector::halfvec) as similarity,
+         case when k.embedding_model = any(:models) then 1 - (k.embedding <=> :vector::halfvec) end as similarity,
          coalesce(s.score / a.weight, 0)::float as text,
          coalesce((
            select sum(w.weight) from weighed w

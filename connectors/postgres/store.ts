@@ -1,7 +1,7 @@
 /** The Postgres side of the runtime and of the chunker's ports. */
 import type { Knex } from 'knex'
 import type { FrontierAdmission, PageWrite, SourceState, WriteResult } from '../../streams/writes.ts'
-import type { Store, StoreWrite } from '../../streams/runtime/ports.ts'
+import type { LedgerPosition, Store, StoreWrite } from '../../streams/runtime/ports.ts'
 import { classifyPostgres, shouldRepeat } from './errors.ts'
 import { admitCrawl } from './frontier.ts'
 import { advanceLedger, claimPartitions } from './ledger.ts'
@@ -21,7 +21,14 @@ export interface KnowledgeStore extends Store {
   readonly storedVectors: (tenantId: string, contentHashes: readonly string[]) => Promise<Map<string, string>>
 }
 
-export function createStore(db: Knex): KnowledgeStore {
+/** Something more in each transaction, such as a replay's figures: it stands or falls with the rows. */
+export type Alongside = (
+  trx: Knex.Transaction,
+  results: readonly WriteResult[],
+  ledger: readonly LedgerPosition[],
+) => Promise<void>
+
+export function createStore(db: Knex, alongside?: Alongside): KnowledgeStore {
   return {
     claim: (group, partitions, owner) => classified(() => claimPartitions(db, group, partitions, owner)),
     transact: (group, writes, ledger) =>
@@ -30,6 +37,7 @@ export function createStore(db: Knex): KnowledgeStore {
           db.transaction(async (trx) => {
             const results = await applyWrites(trx, writes)
             await advanceLedger(trx, group, ledger)
+            await alongside?.(trx, results, ledger)
             return results
           }),
         ),
@@ -61,7 +69,8 @@ async function applyWrites(trx: Knex.Transaction, writes: readonly StoreWrite[])
   for (const write of writes) {
     if (isPage(write)) continue
     const admitted = await admitCrawl(trx, write satisfies FrontierAdmission)
-    results.set(write, { change: 'applied', rows: admitted, inserted: admitted, deleted: 0, ignored: 0 })
+    const change = admitted === null ? 'refused' : 'applied'
+    results.set(write, { change, rows: admitted ?? 0, inserted: admitted ?? 0, deleted: 0, ignored: 0 })
   }
   return writes.map((write) => results.get(write)!)
 }
