@@ -40,6 +40,17 @@ t.test('up, down to nothing, and up again', async (t) => {
   t.equal(await uniqueIndexProblem(db), null)
 })
 
+t.test('a database of a newer version serves an older one, whose `down` takes nothing from under it', async (t) => {
+  await db('sluice_migrations').insert({ name: '999_newer', batch: 99, migration_time: new Date() })
+  try {
+    t.strictSame(await migrateUp(db), [])
+    await t.rejects(migrateDown(db), { message: /newer version: 999_newer/, hint: /of that version/ })
+    t.strictSame((await migrationStatus(db)).pending, [])
+  } finally {
+    await db('sluice_migrations').where({ name: '999_newer' }).delete()
+  }
+})
+
 t.test('a migration that was killed does not lock out the next one', async (t) => {
   await withoutIndex()
   await db('sluice_migrations_lock').update({ is_locked: 1 })
