@@ -3,9 +3,13 @@
 // package `node`), which npm scripts and npx put first on the PATH; a direct call under an older one is handed over.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import * as nodeModule from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  // Half of a start is compiling. Beside the packages, not in a temporary folder that others may write to; where it
+  // cannot be written, there is no cache.
+  nodeModule.enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/sluice', import.meta.url)))
   await import('../cli.ts')
 } else {
   const own = fileURLToPath(new URL('../../node_modules/node/bin/node', import.meta.url))

@@ -46,6 +46,17 @@ export const benchmarks: Readonly<Record<string, Benchmark>> = {
     '[--repetitions N] …',
     'requests in flight found by itself against the best fixed number',
   ),
+  scale: program(
+    'scale/scale.ts',
+    '[--pages N] [--vectors N] …',
+    'bytes of a page, HNSW builds, leases, on PostgreSQL',
+  ),
+  rebalance: program('scale/rebalance.ts', '', 'how long a group stands still when a member joins or leaves'),
+  replay: {
+    arguments: '[--stored N] [--seconds N] [--rounds N] [--postgres]',
+    about: 'how much longer live pages take while everything is replayed through another chunker',
+    run: async (args, output) => (await import('../bench/replay/replay.ts')).replayBench(args, output),
+  },
   extraction: program(
     'extraction.ts',
     '[FOLDER]',

@@ -1,7 +1,8 @@
 /** What is in force, as tables for people and as NDJSON. */
 import type { Limit, Pause } from '../../streams/throttle/control-state.ts'
 import { limitOptions } from './control-limits.ts'
-import { note, printRows } from './output.ts'
+import { printTable } from './output-table.ts'
+import { note } from './output.ts'
 import type { Output } from './output.ts'
 
 export function describe({ stage, tenant, partition }: Omit<Pause, 'reason' | 'by' | 'sinceMs'>): string {
@@ -17,8 +18,7 @@ export function printPauses(pauses: readonly Pause[], { json }: Output, nothing 
     partition: partition === -1 ? null : partition,
     ...{ reason, by, since: new Date(sinceMs).toISOString() },
   }))
-  if (json) printRows(rows, { json }, () => '')
-  else table(rows)
+  printTable(rows, { json }, undefined, 'all')
 }
 
 export function printLimits(limits: readonly Limit[], { json }: Output): void {
@@ -29,24 +29,5 @@ export function printLimits(limits: readonly Limit[], { json }: Output): void {
     const common = { reason, by, since: new Date(sinceMs).toISOString() }
     return { resource, limit: amount && Number(amount.toPrecision(12)), unit, tenant: tenant || null, ...common }
   })
-  if (json) printRows(rows, { json }, () => '')
-  else table(rows.map((row) => ({ ...row, limit: row.limit ?? 'unlimited' })))
+  printTable(rows, { json }, (row) => ({ ...row, limit: row.limit ?? 'unlimited' }), 'all')
 }
-
-/** Aligned columns; a value that is missing means all. */
-function table(rows: readonly Readonly<Record<string, string | number | null>>[]): void {
-  if (rows.length === 0) return
-  const names = Object.keys(rows[0]!)
-  const cells = [names.map((name) => name.toUpperCase()), ...rows.map((row) => names.map((name) => cell(row[name])))]
-  const widths = names.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)))
-  for (const line of cells)
-    process.stdout.write(
-      `${line
-        .map((text, column) => text.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd()}\n`,
-    )
-}
-
-/** A reason is anybody's text: it stays on its line. */
-const cell = (value: string | number | null | undefined) => String(value ?? 'all').replace(/\s+/g, ' ')

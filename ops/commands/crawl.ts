@@ -4,6 +4,7 @@ import type { CrawlState, CrawlWish } from '../crawls.ts'
 import type { Services } from '../services.ts'
 import { note, printRows } from './output.ts'
 import type { Output } from './output.ts'
+import { requireTopic } from './reachable.ts'
 import { withServices } from './with-services.ts'
 
 interface Options extends Output, Omit<CrawlWish, 'urls'> {
@@ -18,6 +19,7 @@ const NOBODY_MS = 15_000
 export async function crawl(urls: readonly string[], options: Options): Promise<void> {
   checkWish({ ...options, urls })
   await withServices(['kafka', 'registry', ...(options.wait ? (['postgres'] as const) : [])], async (services) => {
+    await requireTopic(services, 'crawl.requests')
     const crawlId = await emitCrawl(services, { ...options, urls })
     if (!options.wait) {
       printRows([{ tenant: options.tenant, crawlId }], options, () => `asked for crawl ${crawlId}`)

@@ -1,6 +1,6 @@
 /** What a person wants to read at the end of the demo. */
 import { formatReasons } from '../crawls.ts'
-import { stageLag, totalLag } from '../lag.ts'
+import { stageLag, totalLag } from '../lag/offsets.ts'
 import type { JobProgress } from '../../connectors/postgres/frontier.ts'
 import type { Services } from '../services.ts'
 import { rate } from '../tally.ts'

@@ -9,13 +9,14 @@ import type { CrawlState, CrawlWish } from '../crawls.ts'
 import { lockFolder } from '../embedded/lock.ts'
 import { foreground } from '../foreground.ts'
 import type { Life } from '../foreground.ts'
-import { createLogger } from '../logger.ts'
+import { createLogger, secretsOf } from '../logger.ts'
 import { startPipeline } from '../pipeline.ts'
 import { createProgress } from '../progress.ts'
 import { sampleQuestions, startSampleSite } from '../sample-site/site.ts'
 import type { Services } from '../services.ts'
 import { createTally } from '../tally.ts'
 import type { Tally } from '../tally.ts'
+import { prepareDemoConsole } from './demo-console.ts'
 import { printSummary } from './demo-summary.ts'
 import type { Crawl } from './demo-summary.ts'
 import { note, paint } from './output.ts'
@@ -45,11 +46,15 @@ export function demo(urls: readonly string[], options: Options): Promise<never> 
       const config = demoConfig(base, allowHosts)
       await emptyFolder(config.dataDir)
       // Records that fail are the demo's subject too, but in its summary, not between its progress lines.
-      const logger = createLogger(base.logLevel === 'info' ? 'error' : base.logLevel)
+      const logger = createLogger(base.logLevel === 'info' ? 'error' : base.logLevel, {}, { secrets: secretsOf(base) })
       const services = await bringUp(config, life, logger, startupReport())
       const tally = createTally()
-      const pipeline = await startPipeline(stageNames, { services, observer: tally.observer, onFatal: life.fail })
+      const operating = options.keep ? prepareDemoConsole(services, tally.observer) : undefined
+      const { observer } = operating ?? tally
+      const pipeline = await startPipeline(stageNames, { services, observer, onFatal: life.fail })
       life.defer('stages', pipeline.stop)
+      const address = await operating?.open(pipeline, life)
+      if (address) note(`  ${paint('green', '✓')} console     ${address}`)
       const crawls = await crawlAll(services, wishes, tally)
       await printSummary({
         services,
@@ -63,7 +68,7 @@ export function demo(urls: readonly string[], options: Options): Promise<never> 
       if (crawls.every(({ job }) => job.fetched === 0)) process.exitCode = 1
       if (!options.keep) return
       note(
-        `\n${paint('green', 'still up')} until Ctrl-C; in another terminal: SLUICE_DATA_DIR=${config.dataDir} npx sluice …`,
+        `\n${paint('green', 'still up')} until Ctrl-C: ${address}\nIn another terminal: SLUICE_DATA_DIR=${config.dataDir} npx sluice …`,
       )
       await life.stopped
     },

@@ -1,6 +1,7 @@
 import { migrateDown, migrateUp, migrationStatus } from '../../connectors/postgres/migrate.ts'
 import { withPostgres } from './with-services.ts'
-import { note, printRows } from './output.ts'
+import { printTable } from './output-table.ts'
+import { note } from './output.ts'
 import type { Output } from './output.ts'
 
 interface Row {
@@ -22,5 +23,5 @@ export async function migrate(what: 'up' | 'down' | 'status', options: Output & 
     ]
   })
   if (rows.length === 0) note(what === 'down' ? 'nothing to take back' : 'up to date')
-  printRows(rows, options, ({ migration, state }: Row) => `${state.padEnd(9)} ${migration}`)
+  printTable(rows, options, ({ migration, state }) => ({ state, migration }))
 }

@@ -19,12 +19,13 @@ export async function search(question: string, options: Options): Promise<void> 
 }
 
 export async function findPassages(
-  { db, embeddings }: Services,
+  { db, embeddings, config }: Services,
   question: string,
   { tenant, k }: { tenant: string; k: number },
 ) {
   const vector = await embeddings.embedQuery(tenant, question)
-  return searchKnowledge(db, { tenantId: tenant, question, vector, k }).catch((error: unknown) => {
+  const { model } = config.embeddings
+  return searchKnowledge(db, { tenantId: tenant, question, vector, model, k }).catch((error: unknown) => {
     throw classifyPostgres(error)
   })
 }

@@ -1,5 +1,4 @@
-import type { TopicReport } from '../../connectors/kafka/topics.ts'
-import { printRows } from './output.ts'
+import { printTable } from './output-table.ts'
 import type { Output } from './output.ts'
 import { withServices } from './with-services.ts'
 
@@ -10,8 +9,10 @@ export async function apply(options: Output): Promise<void> {
     await services.codec.register()
     return topics
   })
-  printRows(reports, options, ({ name, state, differences }: TopicReport) =>
-    [state.padEnd(8), name, ...(differences.length > 0 ? [`(${differences.join('; ')})`] : [])].join(' '),
-  )
+  printTable(reports, options, ({ name, state, differences }) => ({
+    state,
+    topic: name,
+    differs: differences.join('; '),
+  }))
   if (reports.some(({ state }) => state === 'differs')) process.exitCode = 1
 }
