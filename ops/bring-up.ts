@@ -11,6 +11,7 @@ import type { Connected } from './endpoints.ts'
 import type { Life } from './foreground.ts'
 import { createServices } from './services.ts'
 import type { Services } from './services.ts'
+import { startTracing } from './tracing/tracing.ts'
 
 export interface BringUpReport {
   readonly part: (progress: PartProgress) => void
@@ -19,7 +20,7 @@ export interface BringUpReport {
 
 export async function bringUp(config: Config, life: Life, logger: Logger, report: BringUpReport): Promise<Services> {
   const connected = await startParts(config, life, report)
-  const services = createServices(connected, logger)
+  const services = createServices(connected, logger, await startTracing(config.tracing, logger))
   life.defer('connections', services.close)
   await timed(report, 'database', async () => {
     const applied = await migrate(connected)

@@ -98,6 +98,12 @@ const HOSTED_MODEL = { model: 'text-embedding-3-small', dimensions: 1536 }
 
 const positive = z.coerce.number().int().positive()
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean),
+)
 const environment = z.object({
   KAFKA_BROKERS: z
     .string()
@@ -118,6 +124,9 @@ const environment = z.object({
   EMBEDDING_REQUESTS_PER_MINUTE: positive.optional(),
   EMBEDDING_TOKENS_PER_MINUTE: positive.optional(),
   EMBEDDING_MAX_IN_FLIGHT: positive.optional(),
+  EMBEDDING_PRICE_PER_MILLION: z.coerce.number().nonnegative().optional(),
+  CHUNK_CHILD_TOKENS: positive.min(20).max(8_000).optional(),
+  CHUNK_PARENT_TOKENS: positive.min(20).max(100_000).optional(),
   PAGES_PER_SECOND: z.coerce.number().positive().optional(),
   DATABASE_MAX_IN_FLIGHT: positive.optional(),
   CRAWL_CONTACT_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -133,6 +142,18 @@ const environment = z.object({
   ADMIN_HOST: z.string().optional(),
   ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  METRICS_TENANTS: list.optional(),
+  METRICS_TOP_TENANTS: z.coerce.number().int().min(0).max(100).optional(),
+  // Free text, all of them: the standard wants what is not understood to be passed over, not to keep anybody from starting.
+  OTEL_SDK_DISABLED: z.string().optional(),
+  OTEL_TRACES_EXPORTER: z.string().optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.string().optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z.string().optional(),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: z.string().optional(),
+  OTEL_TRACES_SAMPLER: z.string().optional(),
+  OTEL_TRACES_SAMPLER_ARG: z.string().optional(),
+  OTEL_BSP_SCHEDULE_DELAY: z.string().optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).optional(),
   SLUICE_DATA_DIR: z.string().optional(),
   SLUICE_TOPIC_PREFIX: z
@@ -157,7 +178,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (ADMIN_HOST && !isLoopback(ADMIN_HOST) && !ADMIN_TOKEN)
     problems.push('ADMIN_HOST: an address beyond loopback needs ADMIN_TOKEN')
   if (problems.length > 0 || !parsed.success)
-    throw new UserError(`the environment has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`, '', 2)
+    throw new UserError(
+      `the environment has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`,
+      'Correct or unset them, then try again.',
+      2,
+    )
   return derive(parsed.data)
 }
 
@@ -218,6 +243,7 @@ function derive(env: Environment) {
     },
     embeddings: {
       ...defaults.embeddings,
+      adaptiveMaxInFlight: defaults.embeddings.adaptiveMaxInFlight as number,
       apiKey: env.OPENAI_API_KEY,
       baseUrl: env.OPENAI_BASE_URL,
       /** Neither a key nor a base URL is set: the embedded offline server is used. */
@@ -227,13 +253,39 @@ function derive(env: Environment) {
       maxInFlight: env.EMBEDDING_MAX_IN_FLIGHT,
       requestsPerMinute: env.EMBEDDING_REQUESTS_PER_MINUTE,
       tokensPerMinute: env.EMBEDDING_TOKENS_PER_MINUTE,
+      /** What a million tokens cost, in whatever currency; for estimates alone. */
+      pricePerMillion: env.EMBEDDING_PRICE_PER_MILLION,
     },
     pagesPerSecond: env.PAGES_PER_SECOND,
+    /** Part of every budget that this process asks for at most, beside others. */
+    mostOfBudgets: 1 as number,
+    chunker: {
+      ...defaults.chunker,
+      /** Another size is another configuration: new pages get it at once, stored ones when they are replayed. */
+      childTokens: env.CHUNK_CHILD_TOKENS ?? defaults.chunker.childTokens,
+      parentTokens: env.CHUNK_PARENT_TOKENS ?? defaults.chunker.parentTokens,
+      maxInFlight: defaults.chunker.maxInFlight as number,
+    },
     crawler: {
       ...defaults.crawler,
       /** Site owners look for whom to write to (RFC 9309 2.2.1). */
       userAgent: defaults.crawler.userAgent + (env.CRAWL_CONTACT_URL ? ` (+${env.CRAWL_CONTACT_URL})` : ''),
       allowHosts: env.CRAWL_ALLOW_HOSTS ?? [],
+    },
+    metrics: {
+      /** Named in metrics by their ids; with none given, those that do most. All others are `other`. */
+      tenants: env.METRICS_TENANTS ?? [],
+      topTenants: env.METRICS_TOP_TENANTS ?? 10,
+    },
+    tracing: {
+      enabled:
+        env.OTEL_SDK_DISABLED?.toLowerCase() !== 'true' &&
+        env.OTEL_TRACES_EXPORTER !== 'none' &&
+        (env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined,
+      protocol: env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL ?? 'http/protobuf',
+      sampler: env.OTEL_TRACES_SAMPLER ?? 'parentbased_always_on',
+      samplerArgument: env.OTEL_TRACES_SAMPLER_ARG,
+      batchDelayMs: env.OTEL_BSP_SCHEDULE_DELAY === undefined ? undefined : Number(env.OTEL_BSP_SCHEDULE_DELAY),
     },
     admin: { host: env.ADMIN_HOST ?? '127.0.0.1', port: env.ADMIN_PORT ?? 0, token: env.ADMIN_TOKEN },
   }

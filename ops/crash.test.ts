@@ -7,7 +7,7 @@ import { createPostgresProxy } from './testing/postgres-proxy.ts'
 import type { CommitPoint } from './testing/postgres-proxy.ts'
 import { processedPage } from './testing/events.ts'
 import { createWorld } from './testing/world.ts'
-import { stageLag } from './lag.ts'
+import { stageLag } from './lag/offsets.ts'
 
 t.setTimeout(240_000)
 const world = await createWorld()

@@ -7,7 +7,7 @@ import { jobProgress } from '../connectors/postgres/frontier.ts'
 import type { JobProgress } from '../connectors/postgres/frontier.ts'
 import { normalizeUrl } from '../streams/1-crawler/url.ts'
 import { UserError } from '../streams/errors.ts'
-import { stageLag, totalLag } from './lag.ts'
+import { stageLag, totalLag } from './lag/offsets.ts'
 import type { Services } from './services.ts'
 
 export interface CrawlWish {
@@ -27,29 +27,27 @@ export function checkWish({ tenant, urls }: CrawlWish): void {
       'Give absolute URLs, such as https://example.com/',
       2,
     )
-  if (tenant.trim() === '') throw new UserError('the tenant must not be empty', '', 2)
+  if (tenant.trim() === '') throw new UserError('the tenant must not be empty', 'Name one: --tenant acme', 2)
 }
 
 /** @returns the crawl's id. @throws UserError as `checkWish` does, before anything is emitted. */
-export async function emitCrawl({ codec, producer, config }: Services, wish: CrawlWish): Promise<string> {
+export async function emitCrawl({ codec, producer, config, tracing }: Services, wish: CrawlWish): Promise<string> {
   checkWish(wish)
   const crawlId = randomUUID()
   await producer.connect()
-  await producer.produce([
-    {
-      topic: `${config.topicPrefix}crawl.requests`,
-      key: wish.tenant,
-      value: await codec.encode('crawl.requests', {
-        tenant_id: wish.tenant,
-        urls: wish.urls,
-        crawl_id: crawlId,
-        max_pages: wish.maxPages ?? 0,
-        max_depth: wish.maxDepth ?? -1,
-        chunk_type: wish.chunkType ?? 'website',
-        requested_at: BigInt(Date.now()) * 1000n,
-      }),
-    },
-  ])
+  const topic = `${config.topicPrefix}crawl.requests`
+  const value = await codec.encode('crawl.requests', {
+    tenant_id: wish.tenant,
+    urls: wish.urls,
+    crawl_id: crawlId,
+    max_pages: wish.maxPages ?? 0,
+    max_depth: wish.maxDepth ?? -1,
+    chunk_type: wish.chunkType ?? 'website',
+    requested_at: BigInt(Date.now()) * 1000n,
+  })
+  await tracing.send({ topic, tenantId: wish.tenant, count: 1 }, undefined, (trace) =>
+    producer.produce([{ topic, key: wish.tenant, value, ...(trace && { headers: { ...trace } }) }]),
+  )
   return crawlId
 }
 

@@ -167,6 +167,29 @@ export default defineConfig(
     rules: { ...imports(), 'no-restricted-globals': 'off', ...properties(noEnvironment) },
   },
   { files: ['ops/**'], rules: { 'no-console': 'off' } },
+  // The console's page runs in a browser and speaks to its own server. Markup is never made from text.
+  {
+    files: ['ops/console/page/**/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...['document', 'fetch', 'sessionStorage', 'setTimeout', 'clearTimeout', 'AbortController'],
+          ...['TextDecoderStream', 'URLSearchParams'],
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
+    rules: {
+      'no-restricted-globals': 'off',
+      'no-restricted-syntax': [
+        'error',
+        noClass,
+        {
+          selector: 'MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML|write|srcdoc)$/]',
+          message: 'Text of strangers is set as textContent: see dom.js.',
+        },
+      ],
+    },
+  },
   {
     files: tests,
     rules: {

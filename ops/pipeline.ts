@@ -20,14 +20,19 @@ import type { Stage } from '../streams/outcome.ts'
 import { createEmit } from '../streams/runtime/emit.ts'
 import { createDependencyWatch } from '../streams/runtime/dependency-watch.ts'
 import type { DependencyWatch } from '../streams/runtime/dependency-watch.ts'
+import { whileHeld } from '../streams/runtime/hold.ts'
 import { systemClock } from '../streams/runtime/ports.ts'
 import type { Observer } from '../streams/runtime/ports.ts'
+import type { Replay } from '../streams/runtime/replay.ts'
 import { runStage } from '../streams/runtime/run-stage.ts'
 import type { RunningStage } from '../streams/runtime/run-stage.ts'
 import { partitionKey } from '../streams/runtime/ports.ts'
 import { stageNames, topology } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
+import { createPipelineReporter } from './lag/pipeline-reporter.ts'
+import { stageLogger } from './logger.ts'
 import type { Services } from './services.ts'
+import { tracedFetch } from './tracing/around.ts'
 
 export interface PipelineObserver extends Observer {
   readonly crawled?: (lease: LeasedUrl, result: PageResult) => void
@@ -47,8 +52,18 @@ interface Options {
   /** A stage died and will not come back. */
   readonly onFatal: (error: Error) => void
 }
+/** One stage over a bounded part of its topic, as a replay has it. */
+export interface ReplayedStage {
+  readonly range: Replay
+  /** Stands around the stage: sees each of its records, and what is made of it. */
+  readonly around: <Value, Deps>(stage: Stage<Value, Deps>) => Stage<Value, Deps>
+  /** false: an estimate, which takes no part in the fleet's budgets. */
+  readonly leases: boolean
+}
+
 interface Wiring extends Options {
   readonly watch: DependencyWatch
+  readonly replay?: ReplayedStage
 }
 
 interface Running {
@@ -56,9 +71,61 @@ interface Running {
   readonly stop: () => Promise<boolean>
 }
 
+/** In a group of its own and in the lane that yields. It owns nothing that is live, so it carries no part of a floor. */
+export async function startReplay(
+  name: StageName,
+  { replay, ...options }: Options & { readonly replay: ReplayedStage },
+): Promise<RunningStage> {
+  const { throttle, producer, config, logger } = options.services
+  const watch = createWatch({ config, throttle, logger })
+  await producer.connect()
+  if (replay.leases) await throttle.start({ isWanted: watch.isWanted, owned: () => ({ owned: [], of: 0 }) })
+  const wiring = { ...options, watch, replay }
+  // Requests are admitted to the frontier; fetching what is in it stays with the live crawlers.
+  const running = name === 'crawler' ? await startAdmission(wiring) : await starters[name](wiring)
+  return {
+    ...running.stage,
+    stop: async () => {
+      const drained = await running.stop()
+      watch.close()
+      return drained
+    },
+  }
+}
+
 export async function startPipeline(names: readonly StageName[], options: Options): Promise<Pipeline> {
-  const { config, logger, throttle, producer } = options.services
-  const watch = createDependencyWatch({
+  const { throttle, producer } = options.services
+  const watch = createWatch(options.services)
+  let stages: readonly RunningStage[] = []
+  const reporter = createPipelineReporter(options.services, () => stages)
+  const observer: PipelineObserver = {
+    ...options.observer,
+    settled: (stage, ...rest) => {
+      reporter.settled(stage)
+      options.observer.settled?.(stage, ...rest)
+    },
+  }
+  await producer.connect()
+  const partitions = await countPartitions(options.services)
+  await throttle.start({ isWanted: watch.isWanted, owned: (name) => ownedBy(stages, name, partitions[name]) })
+  const running = await Promise.all(names.map((name) => starters[name]({ ...options, observer, watch })))
+  stages = running.map(({ stage }) => stage)
+  throttle.ownershipChanged()
+  reporter.start()
+  return {
+    stages,
+    outages: watch.outages,
+    stop: async () => {
+      const drained = await Promise.all(running.map(({ stop }) => stop()))
+      watch.close()
+      await reporter.close()
+      return drained.every(Boolean)
+    },
+  }
+}
+
+const createWatch = ({ config, throttle, logger }: Pick<Services, 'config' | 'throttle' | 'logger'>) =>
+  createDependencyWatch({
     breakers: throttle.breakers,
     // Every request to these tells their breaker how it went.
     reportedElsewhere: new Set(['embeddings', 'postgres']),
@@ -66,23 +133,6 @@ export async function startPipeline(names: readonly StageName[], options: Option
     logger,
     pauseMs: config.runtime.breathMs,
   })
-  let stages: readonly RunningStage[] = []
-  await producer.connect()
-  const partitions = await countPartitions(options.services)
-  await throttle.start({ isWanted: watch.isWanted, owned: (name) => ownedBy(stages, name, partitions[name]) })
-  const running = await Promise.all(names.map((name) => starters[name]({ ...options, watch })))
-  stages = running.map(({ stage }) => stage)
-  throttle.ownershipChanged()
-  return {
-    stages,
-    outages: watch.outages,
-    stop: async () => {
-      const drained = await Promise.all(running.map(({ stop }) => stop()))
-      watch.close()
-      return drained.every(Boolean)
-    },
-  }
-}
 
 /** Partitions of a stage's topic that this process owns: they carry its part of the budgets when it is cut off. */
 function ownedBy(stages: readonly RunningStage[], name: StageName, of: number) {
@@ -119,12 +169,13 @@ function start<Value extends { tenant_id: string }, Deps>(
   name: StageName,
   stage: Stage<Value, Deps>,
   deps: Deps,
-  { services, observer, onFatal, watch }: Wiring,
+  { services, observer, onFatal, watch, replay }: Wiring,
 ): Promise<RunningStage> {
   const { config, throttle } = services
   return runStage<Value, Deps>({
     name,
-    stage,
+    stage: replay ? replay.around(stage) : stage,
+    ...(replay && { replay: replay.range, lane: 'replay' }),
     deps,
     kafka: services.kafka(name),
     positions: createPositionReader(services.kafka(`${name}-positions`)),
@@ -139,20 +190,27 @@ function start<Value extends { tenant_id: string }, Deps>(
       writeConcurrency: () => Math.max(1, throttle.gates.database.figures().limit ?? 2),
     },
     gate: throttle.gates[name],
-    ...(name === 'chunker' && { isHeldBack: throttle.isHeldBack, takesOf: throttle.takesOf }),
+    ...(name === 'chunker' && { takesOf: throttle.takesOf }),
     watch,
     orders: throttle.orders,
     onAssigned: throttle.ownershipChanged,
     clock: systemClock,
-    logger: services.logger,
-    observer,
+    logger: stageLogger(services.logger, name),
+    observer: {
+      ...observer,
+      settled: (stage, outcome, detail) => {
+        services.tracing.note({ 'sluice.outcome': outcome, 'error.type': detail.code })
+        observer.settled?.(stage, outcome, detail)
+      },
+    },
+    tracer: services.tracing,
     onFatal,
   })
 }
 
 async function startCrawler(options: Wiring): Promise<Running> {
   const { services, observer } = options
-  const { config, logger, db, throttle } = services
+  const { config, logger, db, throttle, tracing } = services
   const settings = config.crawler
   const { userAgent, allowHosts, hostDelayMs } = settings
   const clock = {
@@ -164,12 +222,17 @@ async function startCrawler(options: Wiring): Promise<Running> {
   const floorMs = (host: string) => (isOwn(host) ? 0 : hostDelayMs)
   const slotsOf = (host: string) => (isOwn(host) ? settings.maxInFlight : 1)
   const web = createGuardedFetch({ allowHosts, userAgent, maxBytes: MAX_PAGE_BYTES })
+  const emit = createEmit({
+    prefix: config.topicPrefix,
+    encode: services.codec.encode,
+    produce: services.producer.produce,
+  })
   const loop = createCrawlLoop({
     frontier: createGatedFrontier(createFrontier({ db, slotsOf, floorMs }), services.passage),
     permits: crawlPermits(services),
     pausedTenants: () => throttle.orders.pausedTenants('crawler'),
     fetchPage: createPageFetcher({
-      fetch: web.fetch,
+      fetch: tracedFetch(web.fetch, tracing),
       robots: createRobots({ fetch: web.fetch, clock, userAgent }),
       clock,
       agent: userAgent.split('/')[0]!,
@@ -177,21 +240,24 @@ async function startCrawler(options: Wiring): Promise<Running> {
       floorMs,
       retryDelaysMs: settings.retryDelaysMs,
     }),
-    publish: createEmit({
-      prefix: config.topicPrefix,
-      encode: services.codec.encode,
-      produce: services.producer.produce,
-    }),
+    publish: (records, { tenantId, trace }) =>
+      tracing.send({ topic: `${config.topicPrefix}pages.crawled`, tenantId, count: records.length }, trace, (headers) =>
+        emit(records, headers && { ...headers }),
+      ),
+    around: ({ tenantId, crawlId, url, trace }, work) =>
+      tracing.page(trace, { 'sluice.tenant_id': tenantId, 'sluice.crawl_id': crawlId, 'url.full': url }, work),
     clock,
-    logger,
+    logger: stageLogger(logger, 'crawler'),
     owner: randomUUID(),
     maxInFlight: settings.maxInFlight,
     leaseMs: settings.leaseMs,
     pollMs: settings.pollMs,
-    ...(observer.crawled && { onResult: observer.crawled }),
+    onResult: (lease, result) => {
+      tracing.note({ 'sluice.outcome': result.outcome, 'sluice.reason': result.reason })
+      observer.crawled?.(lease, result)
+    },
   })
-  const deps = { maxPages: settings.maxPages, maxDepth: settings.maxDepth }
-  const stage = await start('crawler', crawler, deps, {
+  const { stage } = await startAdmission({
     ...options,
     observer: {
       ...observer,
@@ -205,8 +271,11 @@ async function startCrawler(options: Wiring): Promise<Running> {
   const obey = () => (throttle.orders.isPaused('crawler', -1) ? loop.pause() : loop.resume())
   const cancelOrders = throttle.orders.onChange(obey)
   obey()
+  // A turn that waits at the gate of the database is held back, not hung.
+  const turns = () =>
+    loop.turnAgeMs() < config.kafka.rebalanceTimeoutMs * 2 || throttle.gates.database.figures().waiting > 0
   return {
-    stage,
+    stage: { ...stage, isAlive: () => stage.isAlive() && turns() },
     stop: async () => {
       cancelOrders()
       const [, drained] = await Promise.all([loop.stop(config.runtime.drainTimeoutMs / 2), stage.stop()])
@@ -214,6 +283,13 @@ async function startCrawler(options: Wiring): Promise<Running> {
       return drained
     },
   }
+}
+
+/** Crawl requests into the frontier: the crawler's part that reads from Kafka. */
+async function startAdmission(options: Wiring): Promise<Running> {
+  const { maxPages, maxDepth } = options.services.config.crawler
+  const stage = await start('crawler', crawler, { maxPages, maxDepth }, options)
+  return { stage, stop: () => stage.stop() }
 }
 
 async function startProcessor(options: Wiring): Promise<Running> {
@@ -238,7 +314,8 @@ async function startChunker(options: Wiring): Promise<Running> {
   const deps = {
     readSource: store.readSource,
     storedVectors: store.storedVectors,
-    embed: embeddings.embed,
+    // Its requests end by themselves, each in its own time; what may take long is their turn at the gate.
+    embed: (...given: Parameters<typeof embeddings.embed>) => whileHeld(() => embeddings.embed(...given)),
     config: { childTokens, parentTokens, model, dimensions },
   }
   const stage = await start('chunker', chunker, deps, options)

@@ -19,8 +19,13 @@ import type { Codec } from '../schemas/codec.ts'
 import { physicalTopics } from '../schemas/topics.ts'
 import type { Logger } from '../streams/runtime/ports.ts'
 import type { Connected } from './endpoints.ts'
+import { createProbes, timedPassage } from './probes.ts'
+import type { Probes } from './probes.ts'
 import { createThrottle } from './throttle.ts'
 import type { Throttle } from './throttle.ts'
+import { tracedEmbeddings, tracedPassage, tracedSend, tracedStore } from './tracing/around.ts'
+import { noTracing } from './tracing/tracing.ts'
+import type { Tracing } from './tracing/tracing.ts'
 
 export interface Services {
   readonly config: Connected
@@ -37,6 +42,9 @@ export interface Services {
   readonly embeddings: Embeddings
   /** What this process has asked of the embeddings API. */
   readonly embeddingUsage: EmbeddingUsage
+  /** What is asked of Postgres and the embeddings API, for metrics. */
+  readonly probes: Probes
+  readonly tracing: Tracing
   readonly applyTopics: (apply?: boolean) => Promise<TopicReport[]>
   readonly close: () => Promise<void>
 }
@@ -49,16 +57,16 @@ export interface EmbeddingUsage {
 
 const counted =
   (send: SendRequest, usage: EmbeddingUsage): SendRequest =>
-  async (texts, signal) => {
+  async (texts, signal, traces) => {
     usage.requests += 1
     usage.inputs += texts.length
-    const reply = await send(texts, signal)
+    const reply = await send(texts, signal, traces)
     usage.tokens += reply.tokens ?? 0
     return reply
   }
 
 /** Nothing connects yet, but the producer when first used: a command that needs no Kafka never waits for one. */
-export function createServices(config: Connected, logger: Logger): Services {
+export function createServices(config: Connected, logger: Logger, tracing = noTracing): Services {
   const kafka = (member: string) => createKafka(config.kafka, `sluice-${member}`, logger)
   const producer = createProducer(kafka('producer'))
   const db = createPostgres(config.postgres, config.embeddings.dimensions)
@@ -68,11 +76,16 @@ export function createServices(config: Connected, logger: Logger): Services {
     ...{ config, logger, kafka, codec, produce: producer.produce },
     leaseDb: createPostgres({ ...config.postgres, poolMax: 2 }, config.embeddings.dimensions),
   })
-  const passage = createPassage({ gate: throttle.gates.database, breaker: throttle.breakers.postgres, now: Date.now })
+  const probes = createProbes()
+  const gated = createPassage({ gate: throttle.gates.database, breaker: throttle.breakers.postgres, now: Date.now })
+  const passage = tracedPassage(timedPassage(gated, probes), tracing)
   const embeddings = createEmbeddings(
     { ...config.embeddings, maxInFlight: config.embeddings.adaptiveMaxInFlight },
     {
-      send: counted(createRequest(config.embeddings), embeddingUsage),
+      send: tracedSend(counted(createRequest(config.embeddings), embeddingUsage), tracing, config.embeddings.model),
+      currentTrace: () => tracing.carry(),
+      onRequest: probes.embeddingRequest,
+      onUsage: probes.tokensBought,
       ...throttle.embeddings,
     },
   )
@@ -83,10 +96,12 @@ export function createServices(config: Connected, logger: Logger): Services {
     producer,
     codec,
     db,
-    store: createGatedStore(createStore(db), passage),
+    store: createGatedStore(tracedStore(createStore(db), tracing), passage),
     passage,
     throttle,
-    embeddings,
+    embeddings: tracedEmbeddings(embeddings, tracing),
+    probes,
+    tracing,
     embeddingUsage,
     applyTopics: async (apply = true) => {
       const admin = kafka('admin').admin()
@@ -101,6 +116,7 @@ export function createServices(config: Connected, logger: Logger): Services {
       await embeddings.close()
       await throttle.close()
       await Promise.allSettled([producer.disconnect(), db.destroy()])
+      await tracing.stop()
     },
   }
 }

@@ -12,6 +12,7 @@ import type { LearnedLimits } from '../connectors/embeddings/embeddings.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { DependencyUnavailable, errorMessage } from '../streams/errors.ts'
 import type { Dependency } from '../streams/errors.ts'
+import { whileHeld } from '../streams/runtime/hold.ts'
 import { systemClock } from '../streams/runtime/ports.ts'
 import type { Logger, Produce } from '../streams/runtime/ports.ts'
 import type { Orders } from '../streams/runtime/run-stage.ts'
@@ -25,7 +26,7 @@ import { createGradient } from '../streams/throttle/gradient.ts'
 import { createLeases } from '../streams/throttle/leases.ts'
 import type { Ownership } from '../streams/throttle/leases-ownership.ts'
 import type { LeaseTable } from '../streams/throttle/leases-port.ts'
-import type { Gate } from '../streams/throttle/ports.ts'
+import type { Gate, Release } from '../streams/throttle/ports.ts'
 import { stageNames } from '../streams/topology.ts'
 import type { StageName } from '../streams/topology.ts'
 import type { Connected } from './endpoints.ts'
@@ -46,6 +47,9 @@ const noFloor: Ownership = { owned: [], of: 0 }
 /** Who was refused this long ago is not waiting any more. */
 const WANTED_MS = 10_000
 const perMinute = (value: number | undefined) => (value === undefined ? null : value / 60)
+
+/** Records that stand here are waiting, not hanging. */
+const heldAt = (gate: Gate): Gate => ({ ...gate, acquire: (ask, signal) => whileHeld(() => gate.acquire(ask, signal)) })
 
 export type Throttle = ReturnType<typeof createThrottle>
 
@@ -86,6 +90,7 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     holder: instance,
     ownership: (budget) => ownershipOf(budget as BudgetName),
     logger,
+    most: config.mostOfBudgets,
   })
   /**
    * Whose partitions make up a budget's floor: those of the stage that uses it. Several stages use the database, maybe in
@@ -134,25 +139,33 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
   // --- gates ---------------------------------------------------------------------------------------------------------
   const tenants = { ratesOf: (tenantId: string) => tenantLimits(state(), tenantId) }
   const gates: Record<'embeddings' | 'database' | 'crawl' | StageName, Gate> = {
-    embeddings: createGate({
-      name: 'embeddings',
-      clock,
-      budgets: [budgets.embedding_requests, budgets.embedding_tokens, budgets.embedding_slots],
-      // A request mixes tenants, so it names none; those with pages in hand are who wants it.
-      weight: () => gates.chunker.figures().tenants,
-      adaptive: createAimd({ clock, initial: embeddings.initialInFlight, max: embeddings.adaptiveMaxInFlight }),
-      tenants,
-    }),
-    database: createGate({
-      name: 'database',
-      clock,
-      budgets: [budgets.database_slots],
-      adaptive: createGradient({
+    embeddings: told(
+      'embeddings',
+      createGate({
+        name: 'embeddings',
         clock,
-        initial: postgres.initialInFlight,
-        max: postgres.poolMax - postgres.poolSpare,
+        budgets: [budgets.embedding_requests, budgets.embedding_tokens, budgets.embedding_slots],
+        // A request mixes tenants, so it names none; those with pages in hand are who wants it.
+        weight: () => gates.chunker.figures().tenants,
+        adaptive: createAimd({ clock, initial: embeddings.initialInFlight, max: embeddings.adaptiveMaxInFlight }),
+        tenants,
       }),
-    }),
+    ),
+    database: heldAt(
+      told(
+        'postgres',
+        createGate({
+          name: 'database',
+          clock,
+          budgets: [budgets.database_slots],
+          adaptive: createGradient({
+            clock,
+            initial: postgres.initialInFlight,
+            max: postgres.poolMax - postgres.poolSpare,
+          }),
+        }),
+      ),
+    ),
     crawl: createGate({ name: 'crawl', clock, budgets: [budgets.crawler_records] }),
     crawler: createGate({ name: 'crawler', clock, budgets: [], localSlots: config.crawler.maxInFlight, tenants }),
     processor: createGate({
@@ -190,6 +203,21 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     Dependency,
     FleetBreaker
   >
+  /** Whoever passes sends: a probe of this process is used. */
+  function told(dependency: Dependency, gate: Gate): Gate {
+    const leaves = (release: Release) => {
+      breakers[dependency].sent()
+      return release
+    }
+    return {
+      ...gate,
+      tryAcquire: (ask) => {
+        const release = gate.tryAcquire(ask)
+        return release && leaves(release)
+      },
+      acquire: (ask, signal) => gate.acquire(ask, signal).then(leaves),
+    }
+  }
   const guarded = [
     ['embeddings', gates.embeddings],
     ['postgres', gates.database],
@@ -230,8 +258,6 @@ export function createThrottle({ config, logger, kafka, produce, codec, leaseDb 
     gates,
     breakers,
     orders,
-    /** Somebody stands before the embeddings API or Postgres: records under way may be waiting, not hanging. */
-    isHeldBack: () => gates.embeddings.figures().waiting > 0 || gates.database.figures().waiting > 0,
     /** A tenant limited in tokens waits before its pages are begun, not with the places of others in its hands. */
     takesOf: (tenantId: string, cost: number) =>
       tenantLimits(state(), tenantId) && { embedding_tokens: cost, embedding_requests: 1 },

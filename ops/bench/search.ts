@@ -36,7 +36,7 @@ const by =
 
 const reciprocalRanks: Ranking = (candidates) => {
   const scores = new Map<string, number>()
-  const halves = [(one: Candidate) => one.similarity, (one: Candidate) => one.text]
+  const halves = [(one: Candidate) => one.similarity ?? -1, (one: Candidate) => one.text]
   for (const score of halves) {
     const ordered = candidates.filter((one) => score(one) > 0).sort((a, b) => score(b) - score(a))
     for (const [index, { id }] of ordered.slice(0, DEPTH).entries())
@@ -46,7 +46,7 @@ const reciprocalRanks: Ranking = (candidates) => {
 }
 
 const rankings: Readonly<Record<string, Ranking>> = {
-  'vectors alone': by(({ similarity }) => similarity),
+  'vectors alone': by(({ similarity }) => similarity ?? -1),
   'full text alone': by(({ text }) => text),
   'reciprocal rank fusion': reciprocalRanks,
   ours: (candidates) => fuse(candidates, DEPTH).map(({ id }) => id),
@@ -58,11 +58,11 @@ interface Answered extends Asked {
   readonly ms: number
 }
 
-async function answer({ db, embeddings }: Services, tenantId: string, asked: Asked): Promise<Answered> {
+async function answer({ db, embeddings, config }: Services, tenantId: string, asked: Asked): Promise<Answered> {
   const vector = await embeddings.embedQuery(tenantId, asked.question)
   const began = performance.now()
   const candidates = await asReader(db, tenantId, (trx) =>
-    findCandidates(trx, { tenantId, question: asked.question, vector }),
+    findCandidates(trx, { tenantId, question: asked.question, vector, model: config.embeddings.model }),
   )
   const ms = performance.now() - began
   const rows = await asReader(db, tenantId, (trx) =>

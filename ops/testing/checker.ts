@@ -5,7 +5,7 @@ import type { PageProcessed } from '../../schemas/generated/types.ts'
 import { chunkBlocks } from '../../streams/3-chunker/chunk.ts'
 import { draftRows } from '../../streams/3-chunker/rows.ts'
 import type { ChunkerConfig } from '../../streams/3-chunker/rows.ts'
-import { stageLag } from '../lag.ts'
+import { stageLag } from '../lag/offsets.ts'
 
 /** `tenant source index hash` of every row that the newest version of each page must have. */
 export function expectedRows(pages: readonly PageProcessed[], config: ChunkerConfig): string[] {

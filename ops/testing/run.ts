@@ -110,7 +110,7 @@ async function run(command: string, args: readonly string[], env: Record<string,
   const child = spawn(command, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'sluice'), ...env },
   })
   const ended = once(child, 'exit') as Promise<[number | null]>
   life.defer(command, async () => {
