@@ -58,7 +58,7 @@ t.test('an error is told with its hint and without a stack, and everything is cl
 t.test('a part that dies ends the command, though its work would go on', async (t) => {
   const run = await live('part-dies')
   t.same(run.lines, allClosed)
-  t.match(run.stderr, /^sluice: a part died\n  LOG_LEVEL=debug /)
+  t.match(run.stderr, /^sluice: a part died\n {2}LOG_LEVEL=debug /)
   t.equal(run.code, 1)
 })
 

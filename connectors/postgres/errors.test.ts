@@ -1,4 +1,5 @@
 import t from 'tap'
+import { UserError } from '../../streams/errors.ts'
 import { classifyPostgres, shouldRepeat } from './errors.ts'
 
 const failure = (code: string, message = 'm') => Object.assign(new Error(message), { code })
@@ -26,4 +27,9 @@ t.test('an error keeps the server’s words and leaves out statement and values'
   const error = classifyPostgres(failure('22021', `insert into t values ('secret') - invalid byte sequence`))
   t.match(error.message, /invalid byte sequence/)
   t.notMatch(error.message, /secret|insert/)
+})
+
+t.test('what is said to whoever typed the command keeps its hint', async (t) => {
+  const error = new UserError('acme is not deleted', '`sluice tenant list` shows which are.')
+  t.equal(classifyPostgres(error), error)
 })

@@ -1,5 +1,5 @@
 /** What a failed statement means, keyed by SQLSTATE: wait for the server, try again at once, or blame the data. */
-import { DependencyUnavailable, Fenced, StageError, errorMessage } from '../../streams/errors.ts'
+import { DependencyUnavailable, Fenced, StageError, UserError, errorMessage } from '../../streams/errors.ts'
 
 type Verdict = 'away' | 'again' | 'data'
 
@@ -39,9 +39,12 @@ function verdict(error: unknown): Verdict | undefined {
 const connectionTrouble =
   /\bE[A-Z_]{3,}\b|certificate|SSL|TLS|Connection terminated|Connection ended|Timeout acquiring a connection|timeout expired|Query read timeout|Unable to acquire|not queryable/i
 
+/** Errors of ours, which say what they mean already. */
+const classified = [DependencyUnavailable, Fenced, StageError, UserError]
+
 /** pg's `detail` prints row values, so it is left out. */
 export function classifyPostgres(error: unknown): Error {
-  if (error instanceof DependencyUnavailable || error instanceof Fenced || error instanceof StageError) return error
+  if (classified.some((known) => error instanceof known)) return error as Error
   const message = bare(error)
   const what = verdict(error)
   if (what === 'data')

@@ -95,7 +95,7 @@ export async function findCandidates(trx: Knex, { question, vector, model }: Que
 const models = (model: string): string[] => [model, '']
 
 /** Where the index gives up (`hnsw.max_scan_tuples`) before it meets enough rows of a small tenant, all are compared. */
-async function nearest(trx: Knex, vector: string, ofModels: readonly string[]): Promise<string[]> {
+async function nearest(trx: Knex, vector: string, ofModels: string[]): Promise<string[]> {
   const ids = async (distance: string) => {
     const { rows } = await trx.raw<{ rows: { id: string }[] }>(
       `select id from tenant_knowledge where embedding is not null and embedding_model = any(?)

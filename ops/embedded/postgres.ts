@@ -44,19 +44,16 @@ export async function startPglite(options: PgliteOptions): Promise<RunningPglite
   return launch(['--data-dir', options.dataDir], port, options)
 }
 
-/** A throw-away database in memory, for tests. */
-export async function startPgliteInMemory(): Promise<RunningPglite> {
+/** A throw-away database, for tests: a copy of the empty one takes 0.6 s of processor time, one made in memory 3 s. */
+export async function startThrowAwayPglite({ libDir }: Pick<StartContext, 'libDir'>): Promise<RunningPglite> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-pglite-'))
-  const started = await launch([], await freePort(), { logFile: join(folder, 'log') }).catch(async (error: unknown) => {
-    await rm(folder, { recursive: true, force: true })
+  const remove = () => rm(folder, { recursive: true, force: true })
+  try {
+    const started = await startPglite({ dataDir: join(folder, 'data'), libDir, logFile: join(folder, 'log') })
+    return { ...started, stop: () => started.stop().then(remove) }
+  } catch (error) {
+    await remove()
     throw error
-  })
-  return {
-    ...started,
-    async stop() {
-      await started.stop()
-      await rm(folder, { recursive: true, force: true })
-    },
   }
 }
 

@@ -4,8 +4,8 @@ import type { Knex } from 'knex'
 import pg from 'pg'
 import { createPostgres } from '../../connectors/postgres/client.ts'
 import { migrateUp } from '../../connectors/postgres/migrate.ts'
-import { defaults } from '../config.ts'
-import { startPgliteInMemory } from '../embedded/postgres.ts'
+import { defaults, readConfig } from '../config.ts'
+import { startThrowAwayPglite } from '../embedded/postgres.ts'
 import { testEnvironment } from './environment.ts'
 
 /** Small vectors: tests are about rows, not about recall. */
@@ -24,7 +24,7 @@ export async function createTestDatabase({
 } = {}): Promise<TestDatabase> {
   const server = testEnvironment.databaseUrl
     ? await realDatabase(testEnvironment.databaseUrl)
-    : await startPgliteInMemory()
+    : await startThrowAwayPglite(readConfig())
   const db = createPostgres({ ...defaults.postgres, poolMax: 10, url: server.url }, dimensions)
   if (migrated) await migrateUp(db)
   return {

