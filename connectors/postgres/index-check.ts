@@ -51,7 +51,6 @@ export async function uniqueIndexProblem(db: Knex): Promise<string | null> {
 export async function requireUniqueIndex(db: Knex): Promise<void> {
   const problem = await uniqueIndexProblem(db)
   if (problem === null) return
-  const hint =
-    'Run `sluice migrate up`; if it stands recorded as done, `sluice migrate down` to before it and up again.'
+  const hint = 'Run `sluice migrate up`; if it stands recorded as done, see ops/docs/runbooks.md#restored-database.'
   throw new UserError(`refusing to write chunks: ${problem}`, hint)
 }

@@ -89,7 +89,7 @@ async function startPostgres(dataDir: string, libDir: string, life: Life): Promi
 
 async function runTests(shared: Record<string, string>, life: Life): Promise<{ passed: number; failed: number }> {
   const output = join(root, '.sluice', 'test-results.tap')
-  const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=3', `--output-file=${output}`, ...files]
+  const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=4', `--output-file=${output}`, ...files]
   const code = await run(bin('tap'), args, shared, life)
   const tap = readFileSync(output, 'utf8')
   const { passed, failed } = countTests(tap)

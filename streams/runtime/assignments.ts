@@ -134,7 +134,7 @@ export function createAssignments(deps: Dependencies): Assignments {
     scheduler.pause(assignment.at, 'offset-guard')
     logger.error(
       { ...assignment.at, reason, ...detail },
-      'partition halted: its next record is not in the log; see "lost offsets" in ops/docs/operations.md',
+      'partition halted: its next record is not in the log; see ops/docs/runbooks.md#lost-offsets',
     )
     deps.onHalt?.(assignment.at, reason)
   }
