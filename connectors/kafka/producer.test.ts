@@ -1,5 +1,5 @@
 import kafkajs from 'kafkajs'
-import type { Kafka, ProducerBatch } from 'kafkajs'
+import type { ICustomPartitioner, Kafka, ProducerBatch } from 'kafkajs'
 import t from 'tap'
 import { deferred } from '../../ops/testing/runtime-fakes.ts'
 import type { Deferred } from '../../ops/testing/runtime-fakes.ts'
@@ -42,6 +42,43 @@ function setup(decide?: (values: string[]) => void) {
   return { requests, options, producer: createProducer(kafka) }
 }
 
+/** A cluster that answers for some partitions only. */
+function answering(partitions: number, answered: (partition: number) => boolean) {
+  const kafka = {
+    producer: ({ createPartitioner }: { createPartitioner: ICustomPartitioner }) => {
+      const choose = createPartitioner()
+      const partitionMetadata = Array.from({ length: partitions }, (_, partitionId) => ({ partitionId, leader: 1 }))
+      return {
+        sendBatch: async ({ topicMessages = [] }: ProducerBatch) =>
+          topicMessages.flatMap(({ topic, messages }) =>
+            messages
+              .map((message) => choose({ topic, partitionMetadata: partitionMetadata as never, message }))
+              .filter(answered)
+              .map((partition) => ({ topicName: topic, partition, errorCode: 0 })),
+          ),
+      }
+    },
+  } as unknown as Kafka
+  return createProducer(kafka)
+}
+
+void t.test(
+  'a partition that kafkajs leaves out, as its leader moved meanwhile, is a failure and no success',
+  async (t) => {
+    const to = (partition: number) => ({ ...message('x'), partition })
+    const producer = answering(3, (partition) => partition !== 1)
+    await producer.produce([to(0), to(2)])
+    await t.rejects(producer.produce([to(0), to(1)]), { name: 'DependencyUnavailable', message: /no answer for a\/1/ })
+    await producer.produce([to(2)])
+  },
+)
+
+void t.test('a partition that the topic does not have is told, not dropped', async (t) => {
+  const producer = answering(3, () => true)
+  const beyond = { ...message('x'), partition: 3 }
+  await t.rejects(producer.produce([beyond]), { name: 'DependencyUnavailable', message: /a has no partition 3/ })
+})
+
 void t.test('a lone record is sent at once; what comes meanwhile goes with the next request, in order', async (t) => {
   const { producer, requests } = setup()
   const all = ['1', '2', '3'].map((value) => producer.produce([message(value)]))
@@ -72,7 +109,7 @@ void t.test('nobody is told before the brokers have acknowledged', async (t) => 
 void t.test('every replica must acknowledge, topics are not made by chance, and the batch is compressed', async (t) => {
   const { producer, requests, options } = setup(() => {})
   await producer.produce([message('1'), message('2', 'b'), { ...message('3'), partition: 7, headers: { x: 'y' } }])
-  t.match(options[0], { allowAutoTopicCreation: false, createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+  t.match(options[0], { allowAutoTopicCreation: false })
   t.match(requests[0]!.batch, {
     acks: -1,
     compression: kafkajs.CompressionTypes.ZSTD,

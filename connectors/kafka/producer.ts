@@ -3,7 +3,7 @@
  * concurrent handlers cost few round trips and a lone record waits for nobody.
  */
 import kafkajs from 'kafkajs'
-import type { Kafka, Message, Producer } from 'kafkajs'
+import type { ICustomPartitioner, Kafka, Message, Producer } from 'kafkajs'
 import { DependencyUnavailable, StageError, errorMessage } from '../../streams/errors.ts'
 import type { OutgoingMessage, Produce } from '../../streams/runtime/ports.ts'
 
@@ -27,17 +27,15 @@ export interface CoalescingProducer {
 export function createProducer(kafka: Kafka): CoalescingProducer {
   // acks=-1 without idempotence: kafkajs' idempotent producer runs into OUT_OF_ORDER under concurrent sends, and every
   // effect downstream is idempotent anyway.
-  const producer = kafka.producer({
-    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-    allowAutoTopicCreation: false,
-  })
+  const chosen = new Set<string>()
+  const producer = kafka.producer({ createPartitioner: noting(chosen), allowAutoTopicCreation: false })
   const queue: Waiting[] = []
   let sending = false
 
   async function pump() {
     if (sending) return
     sending = true
-    while (queue.length > 0) await sendBatch(producer, takeBatch(queue))
+    while (queue.length > 0) await sendBatch({ producer, chosen }, takeBatch(queue))
     sending = false
   }
   return {
@@ -66,32 +64,62 @@ function takeBatch(queue: Waiting[]): Waiting[] {
   return queue.splice(0, count)
 }
 
-async function sendBatch(producer: Producer, batch: Waiting[]): Promise<void> {
+interface Sender {
+  readonly producer: Producer
+  /** `topic/partition` of each record of the request under way; there is one at a time. */
+  readonly chosen: Set<string>
+}
+
+/**
+ * Java's default partitioner. A partition that the cached metadata does not know has no leader in it, and kafkajs would
+ * leave its records out without a word; this error makes it ask for the metadata and try again.
+ */
+function noting(chosen: Set<string>): ICustomPartitioner {
+  return () => {
+    const choose = kafkajs.Partitioners.DefaultPartitioner()
+    return (given) => {
+      const partition = choose(given)
+      if (!given.partitionMetadata.some(({ partitionId }) => partitionId === partition))
+        throw Object.assign(new kafkajs.KafkaJSError(`${given.topic} has no partition ${partition}`), {
+          name: 'KafkaJSMetadataNotLoaded',
+        })
+      chosen.add(`${given.topic}/${partition}`)
+      return partition
+    }
+  }
+}
+
+async function sendBatch(sender: Sender, batch: Waiting[]): Promise<void> {
   try {
     await send(
-      producer,
+      sender,
       batch.flatMap(({ messages }) => messages),
     )
     for (const { resolve } of batch) resolve()
   } catch (error) {
     // One refused record must not fail its neighbours: alone, each gets its own answer.
-    if (batch.length > 1 && isTooLarge(error)) for (const one of batch) await sendBatch(producer, [one])
+    if (batch.length > 1 && isTooLarge(error)) for (const one of batch) await sendBatch(sender, [one])
     else for (const { reject } of batch) reject(classify(error))
   }
 }
 
-async function send(producer: Producer, messages: readonly OutgoingMessage[]): Promise<void> {
+async function send({ producer, chosen }: Sender, messages: readonly OutgoingMessage[]): Promise<void> {
   const byTopic = new Map<string, Message[]>()
   for (const { topic, ...message } of messages) {
     const list = byTopic.get(topic) ?? []
     list.push(message)
     byTopic.set(topic, list)
   }
-  await producer.sendBatch({
+  chosen.clear()
+  const answers = await producer.sendBatch({
     acks: -1,
     compression: kafkajs.CompressionTypes.ZSTD,
     topicMessages: [...byTopic].map(([topic, list]) => ({ topic, messages: list })),
   })
+  // A partition whose leader moves in the middle, to a broker that has answered already, is left out by kafkajs' next try,
+  // and the call resolves all the same.
+  for (const { topicName, partition } of answers) chosen.delete(`${topicName}/${partition}`)
+  if (chosen.size > 0) throw new Error(`no answer for ${[...chosen].join(', ')}`)
 }
 
 const isTooLarge = (error: unknown) =>

@@ -27,7 +27,12 @@ export async function claimPartitions(
   )
 }
 
-/** Forward only. @throws Fenced when a partition was claimed by another member since: the transaction must roll back. */
+/**
+ * Forward only, and never over a gap.
+ *
+ * @throws Fenced when a partition was claimed by another member since, or its row is behind what was written: Postgres lost
+ *   rows under a running stage. The transaction must roll back; claimed anew, the partition goes back to its row.
+ */
 export async function advanceLedger(
   trx: Knex.Transaction,
   group: string,
@@ -38,8 +43,9 @@ export async function advanceLedger(
     // Locked in key order: two transactions of one process that overlap would deadlock otherwise.
     `with p as (
        select s.consumer_group, s.topic, s.partition, given.next_offset from stage_offsets s
-       join unnest(?::text[], ?::int[], ?::bigint[], ?::bigint[]) as given (topic, partition, epoch, next_offset)
+       join unnest(?::text[], ?::int[], ?::bigint[], ?::bigint[], ?::bigint[]) as given (topic, partition, epoch, next_offset, known)
          on s.consumer_group = ? and s.topic = given.topic and s.partition = given.partition and s.epoch = given.epoch
+            and coalesce(s.next_offset >= given.known, true)
        order by s.topic, s.partition for update of s
      )
      update stage_offsets s set next_offset = greatest(s.next_offset, p.next_offset), updated_at = now()
@@ -49,9 +55,10 @@ export async function advanceLedger(
       positions.map(({ partition }) => partition),
       positions.map(({ epoch }) => String(epoch)),
       positions.map(({ nextOffset }) => String(nextOffset)),
+      positions.map(({ known }) => String(known)),
       group,
     ],
   )
   if (rowCount !== positions.length)
-    throw new Fenced('the ledger carries a newer epoch: another member owns the partition')
+    throw new Fenced('the ledger carries a newer epoch (another member owns the partition), or lost what was written')
 }

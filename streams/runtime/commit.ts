@@ -45,13 +45,14 @@ type Commit = EachBatchPayload['commitOffsetsIfNecessary']
  */
 export function createCommitter({ flush, consumer, clock, logger }: Dependencies): Committer {
   const dirty = new Set<Assignment>()
-  /** The payload's own commit: consumer.commitOffsets is dropped silently once stop() has begun. */
-  let commit: Commit = async (offsets) => {
+  const consumerCommit: Commit = async (offsets) => {
     const topics = offsets?.topics ?? []
     await consumer.commitOffsets(
       topics.flatMap(({ topic, partitions }) => partitions.map((one) => ({ topic, ...one }))),
     )
   }
+  /** The payload's own, from the first batch on: consumer.commitOffsets is dropped silently once stop() has begun. */
+  let commit = consumerCommit
   let rejoin: unknown
   let cancel: (() => void) | undefined
   let running: Promise<boolean> | undefined
@@ -130,6 +131,8 @@ export function createCommitter({ flush, consumer, clock, logger }: Dependencies
     },
     joined: () => {
       rejoin = undefined
+      // That of a batch before a restart speaks for a member that is gone.
+      commit = consumerCommit
     },
     close: () => {
       closed = true

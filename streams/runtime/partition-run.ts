@@ -76,17 +76,17 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   async function enter(before: Promise<void>, raw: RawRecord, reading: ReturnType<typeof read>, release: Release) {
     await before
     const { input, page } = await reading
-    // Two tenants may have one URL, and neither may hold up the other.
-    const key = `${raw.tenantId}\0${page}`
-    if (turns.enter(key, raw)) void work(raw, input, key).finally(() => ended(raw, release))
+    if (turns.enter(page, raw)) void work(raw, input, page).finally(() => ended(raw, release))
     else ended(raw, () => release({ kind: 'unsent', latencyMs: 0 }))
   }
   async function read(raw: RawRecord): Promise<{ input: ReadRecord<Value> | Error; page: string }> {
+    // Two tenants may have one URL, and neither may hold up the other.
+    const ofTenant = (page: string) => `${raw.tenantId}\0${page}`
     try {
       const input = await readRecord(raw, d.decode)
-      return { input, page: d.stage.orderKey(input.value) }
+      return { input, page: ofTenant(d.stage.orderKey(input.value)) }
     } catch (error) {
-      return { input: toError(error), page: turns.knownAs(raw) ?? String(raw.offset) }
+      return { input: toError(error), page: turns.knownAs(raw) ?? ofTenant(String(raw.offset)) }
     }
   }
   async function work(raw: RawRecord, input: ReadRecord<Value> | Error, page: string): Promise<void> {
@@ -122,6 +122,8 @@ export function createPartitionRun<Value extends { tenant_id: string }, Deps>(
   }
   function comeAgain(raw: RawRecord | undefined) {
     if (!raw) return
+    // It waits now: not with the whole batch that its value is a slice of.
+    detach(raw)
     window.putBack(raw)
     starts.offer(raw.tenantId)
   }

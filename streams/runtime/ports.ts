@@ -65,6 +65,8 @@ export interface Claim {
 export interface LedgerPosition extends TopicPartition {
   readonly epoch: bigint
   readonly nextOffset: bigint
+  /** What was found or written in this epoch. A row behind it means that Postgres lost rows (a failover, a backup). */
+  readonly known: bigint
 }
 
 export type StoreWrite = PageWrite | FrontierAdmission

@@ -87,7 +87,8 @@ export function createWriter({
     flush: async (assignment) => {
       const nextOffset = assignment.watermark.next()
       if (!assignment.alive || assignment.ledger === null || nextOffset <= assignment.ledger) return
-      await store.transact(group, [], [{ ...assignment.at, epoch: assignment.epoch, nextOffset }])
+      const { at, epoch, ledger: known } = assignment
+      await store.transact(group, [], [{ ...at, epoch, nextOffset, known }])
       raise(assignment, nextOffset)
     },
   }
@@ -122,6 +123,7 @@ function ledgerPositions(items: readonly Item[]): (LedgerPosition & { assignment
       assignment,
       epoch: assignment.epoch,
       nextOffset: assignment.watermark.nextWith(offsets),
+      known: assignment.ledger ?? 0n,
     }))
 }
 
