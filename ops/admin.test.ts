@@ -61,6 +61,14 @@ t.test('with a token, metrics need it and probes do not', async (t) => {
   t.equal((await ask('/nothing')).status, 401, 'not even which paths there are')
 })
 
+t.test('with a token, a foreign name gets metrics and probes only', async (t) => {
+  const { ask } = await admin(t, { token: 'a-token-of-sixteen-or-more' })
+  const headers = { host: 'chunker:9400', authorization: 'Bearer a-token-of-sixteen-or-more' }
+  for (const path of ['/healthz', '/readyz', '/metrics']) t.equal((await ask(path, headers)).status, 200, path)
+  for (const path of ['/', '/status', '/api/lag']) t.equal((await ask(path, headers)).status, 403, path)
+  t.equal((await ask('/nothing', { ...headers, host: '10.0.0.1:9400' })).status, 404)
+})
+
 t.test('other paths and methods are refused, odd ones too, and the server lives on', async (t) => {
   const { ask } = await admin(t)
   t.equal((await ask('/nothing')).status, 404)

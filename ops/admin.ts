@@ -13,6 +13,8 @@ interface Options {
   readonly host: string
   readonly port: number
   readonly token: string | undefined
+  /** Names that it answers to beside its own and loopback's. */
+  readonly allowedHosts?: readonly string[]
   readonly stages: readonly RunningStage[]
   readonly metrics: Metrics
   readonly status?: Status
@@ -64,7 +66,7 @@ const shownHost = (host: string) =>
   host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: Options): Promise<void> {
-  const { token, stages, metrics, status, host } = options
+  const { token, stages, metrics, status, host, allowedHosts = [] } = options
   for (const [name, value] of Object.entries(safeHeaders)) response.setHeader(name, value)
   const { pathname } = new URL(request.url ?? '/', 'http://admin')
   // Probes carry no token and whatever name the prober knows; they tell nothing but health.
@@ -76,7 +78,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     const waiting = stages.filter((stage) => !stage.isReady()).map(({ name }) => name)
     return send(response, json(waiting.length === 0 ? 200 : 503, { ready: waiting.length === 0, waiting }))
   }
-  const foreign = refuseHost(request, host, token)
+  // Prometheus asks by the name of a service; where there is a token, it shows that, and no page of a browser reads figures.
+  const named = pathname === '/metrics' && token !== undefined
+  const foreign = named ? undefined : refuseHost(request, { bound: host, token, allowed: allowedHosts })
   if (foreign) return send(response, json(foreign.status, foreign))
   if (await options.console?.answer(request, response)) return
   if (request.method !== 'GET') return send(response, json(405, { error: 'GET only' }))

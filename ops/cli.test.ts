@@ -105,6 +105,10 @@ t.test('all problems of the environment are named together, and it ends with 2',
   t.match(run, { code: 2, stdout: /^$/, stderr: /OPENAI_API_KEY_FILE[^]*DATABASE_URL[^]*LOG_LEVEL/ })
 })
 
+t.test('a benchmark that prints text refuses --json before it begins', async (t) => {
+  t.match(await sluice(['bench', 'idle', '--json']), { code: 2, stdout: /^$/, stderr: /text only[^]*--json/ })
+})
+
 t.test('without services a command says how to get some', async (t) => {
   const commands = [
     ['search', '--tenant', 'a', 'q'],

@@ -86,6 +86,14 @@ t.test('hosts to allow are read as a list, in lower case', async (t) => {
   ])
 })
 
+t.test('names that the admin port answers to are listed without ports', async (t) => {
+  t.strictSame(readConfig({ ADMIN_ALLOWED_HOSTS: 'Console.example, ops.internal' }).admin.allowedHosts, [
+    'console.example',
+    'ops.internal',
+  ])
+  t.match(problems({ ADMIN_ALLOWED_HOSTS: 'console.example:8443' }), 'without ports')
+})
+
 t.test('the level is readable even when the rest is not valid', async (t) => {
   t.ok(isDebugging({ LOG_LEVEL: 'debug', DATABASE_URL: 'x' }))
   t.notOk(isDebugging({ LOG_LEVEL: 'info' }))

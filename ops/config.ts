@@ -104,6 +104,7 @@ const list = z.string().transform((text) =>
     .map((one) => one.trim())
     .filter(Boolean),
 )
+const lowerCaseList = list.transform((names) => names.map((name) => name.toLowerCase()))
 const environment = z.object({
   KAFKA_BROKERS: z
     .string()
@@ -130,18 +131,13 @@ const environment = z.object({
   PAGES_PER_SECOND: z.coerce.number().positive().optional(),
   DATABASE_MAX_IN_FLIGHT: positive.optional(),
   CRAWL_CONTACT_URL: z.url({ protocol: /^https?$/ }).optional(),
-  CRAWL_ALLOW_HOSTS: z
-    .string()
-    .transform((text) =>
-      text
-        .split(',')
-        .map((host) => host.trim().toLowerCase())
-        .filter(Boolean),
-    )
-    .optional(),
+  CRAWL_ALLOW_HOSTS: lowerCaseList.optional(),
   ADMIN_HOST: z.string().optional(),
   ADMIN_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  ADMIN_ALLOWED_HOSTS: lowerCaseList
+    .refine((names) => names.every((name) => /^[a-z\d._-]+$/.test(name)), 'must be host names without ports')
+    .optional(),
   METRICS_TENANTS: list.optional(),
   METRICS_TOP_TENANTS: z.coerce.number().int().min(0).max(100).optional(),
   // Free text, all of them: the standard wants what is not understood to be passed over, not to keep anybody from starting.
@@ -285,9 +281,15 @@ function derive(env: Environment) {
       protocol: env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? env.OTEL_EXPORTER_OTLP_PROTOCOL ?? 'http/protobuf',
       sampler: env.OTEL_TRACES_SAMPLER ?? 'parentbased_always_on',
       samplerArgument: env.OTEL_TRACES_SAMPLER_ARG,
+      /** NaN: not understood, which is said once tracing starts. */
       batchDelayMs: env.OTEL_BSP_SCHEDULE_DELAY === undefined ? undefined : Number(env.OTEL_BSP_SCHEDULE_DELAY),
     },
-    admin: { host: env.ADMIN_HOST ?? '127.0.0.1', port: env.ADMIN_PORT ?? 0, token: env.ADMIN_TOKEN },
+    admin: {
+      host: env.ADMIN_HOST ?? '127.0.0.1',
+      port: env.ADMIN_PORT ?? 0,
+      token: env.ADMIN_TOKEN,
+      allowedHosts: env.ADMIN_ALLOWED_HOSTS ?? [],
+    },
   }
 }
 

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { PageProcessed } from '../schemas/generated/types.ts'
 import { stageNames } from '../streams/topology.ts'
 import { findPassages } from './commands/search.ts'
-import { crawlState, emitCrawl } from './crawls.ts'
+import { emitCrawl, watchCrawl } from './crawls.ts'
 import { startPipeline } from './pipeline.ts'
 import { expectedPages, sampleQuestions, startSampleSite } from './sample-site/site.ts'
 import { checksum, expectedRows, storedRows } from './testing/checker.ts'
@@ -35,7 +35,7 @@ t.test('three tenants’ sites become searchable, every chunk exactly once', asy
   for (const { tenant, id } of crawls) {
     const { job } = await eventually(
       `the crawl of ${tenant} is searchable`,
-      () => crawlState(services, admin, tenant, id),
+      watchCrawl(services, admin, tenant, id),
       ({ searchable }) => searchable,
       120_000,
     )

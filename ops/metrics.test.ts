@@ -16,7 +16,7 @@ const NOW = 1_700_000_000_000
 const partition = {
   ...{ topic: 'pages.processed', partition: 3, next: 10n, end: 15n, inFlight: 2, settledAhead: 4 },
   ...{ oldestRecordMs: NOW - 7_000, committedAtMs: NOW - 9_000 },
-  reasons: [{ reason: 'rate', sinceMs: NOW }],
+  ...{ reasons: [{ reason: 'rate', sinceMs: NOW }], waits: ['rate', 'operator', 'slots'] },
 }
 const stage = {
   name: 'chunker',
@@ -138,6 +138,7 @@ t.test('the figures are those of the stages, of the fleet and of the clients', a
     `sluice_partition_watermark_gap_records${at} 4`,
     `sluice_partition_commit_age_seconds${at} 9`,
     'sluice_partition_held{stage="chunker",topic="pages.processed",partition="3",reason="rate"} 1',
+    'sluice_partition_held{stage="chunker",topic="pages.processed",partition="3",reason="operator"} 1',
     'sluice_heartbeat_age_seconds{stage="chunker"} 1.5',
     'sluice_breaker_state{dependency="postgres"} 2',
     'sluice_throttled_seconds_total{gate="database",reason="slots"} 1',
@@ -152,6 +153,7 @@ t.test('the figures are those of the stages, of the fleet and of the clients', a
   ])
     t.ok(text.includes(`${line}\n`), line)
   t.match(text, /^sluice_unique_index_valid 0$/m, 'no index in this database')
+  t.equal(text.match(/^sluice_partition_held\{/gm)?.length, 2, 'each reason once, and not that this process is busy')
 })
 
 t.test('a broker that is away hangs no scrape: its gauges are absent, and that is counted', async (t) => {
@@ -190,6 +192,26 @@ t.test('what a source said is told as long as it answers, and again once it is b
     'sluice_group_lag_records{',
     'and what was known once is not told as if it were so now',
   )
+})
+
+t.test('an answer that came too late for its scrape is told at the next ones, for half a minute', async (t) => {
+  let nowMs = NOW
+  const metrics = createMetrics({ tenants: [], topTenants: 10 }, { now: () => nowMs, scrapeDeadlineMs: 50 })
+  const answers: PromiseWithResolvers<LagRow[]>[] = []
+  const lag = () => {
+    answers.push(Promise.withResolvers())
+    return answers.at(-1)!.promise
+  }
+  metrics.follow({ fleet: { ...fleet, lag, db: fakeDb([]) } })
+  const told = (text: string) => text.includes('sluice_group_lag_records{stage="chunker"} 4\n')
+  t.notOk(told(await metrics.text()))
+  for (const { resolve } of answers) resolve([row({})])
+  await Promise.all(answers.map(({ promise }) => promise))
+  const both = await Promise.all([metrics.text(), metrics.text()])
+  t.strictSame(both.map(told), [true, true], 'scrapes that overlap do not blank each other')
+  t.match(both[0], 'sluice_scrape_errors_total{source="lag"} 1', 'one scrape went without it')
+  nowMs += 30_000
+  t.notOk(told(await metrics.text()))
 })
 
 t.test('dead letters with foreign codes are together', async (t) => {

@@ -62,7 +62,7 @@ export function createMetrics(settings = namingNobody, { now = Date.now, scrapeD
     help: 'Scrapes that a source did not answer in time; its gauges were absent.',
     labels: ['source'],
   })
-  const scrape = createScrape((source) => scrapeErrors.inc({ source }), scrapeDeadlineMs)
+  const scrape = createScrape((source) => scrapeErrors.inc({ source }), { deadlineMs: scrapeDeadlineMs, now })
   registerFleet(families, scrape, () => followed.fleet)
   families.gauge(
     {

@@ -108,7 +108,14 @@ export async function startPipeline(names: readonly StageName[], options: Option
   await producer.connect()
   const partitions = await countPartitions(options.services)
   await throttle.start({ isWanted: watch.isWanted, owned: (name) => ownedBy(stages, name, partitions[name]) })
-  const running = await Promise.all(names.map((name) => starters[name]({ ...options, observer, watch })))
+  const started = await Promise.allSettled(names.map((name) => starters[name]({ ...options, observer, watch })))
+  const running = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const failed = started.find((one) => one.status === 'rejected')
+  if (failed) {
+    // Left running, they would work on beside the cleanup of what they stand on.
+    watch.close()
+    throw failed.reason
+  }
   stages = running.map(({ stage }) => stage)
   throttle.ownershipChanged()
   reporter.start()

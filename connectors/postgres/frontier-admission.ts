@@ -20,13 +20,44 @@ interface Job {
 export const hashOf = (url: string): Buffer => createHash('sha256').update(url).digest()
 
 /**
- * Start URLs of a crawl, in the caller's transaction. A redelivered request changes nothing; another request with the
+ * Start URLs of crawls, in the caller's transaction. A redelivered request changes nothing; another request with the
  * same crawl id adds its URLs under the limits, and in the trace, of the first one.
- * @returns how many URLs were new; null: the tenant is deleted.
+ *
+ * Locks in one order, whatever the requests' order: tenants, jobs by name, hosts by name. One request after another
+ * would take the next one's job while it holds the hosts of the last, and deadlock with whoever ends a page of it.
+ * @returns for each how many URLs were new; null: the tenant is deleted.
  */
-export async function admitCrawl(trx: Knex.Transaction, admission: FrontierAdmission): Promise<number | null> {
-  const { tenantId, crawlId, urls, maxPages, maxDepth, chunkType, trace } = admission
-  if ((await lockTenants(trx, [tenantId])).size > 0) return null
+export async function admitCrawls(
+  trx: Knex.Transaction,
+  admissions: readonly FrontierAdmission[],
+): Promise<(number | null)[]> {
+  const deleted = await lockTenants(trx, [...new Set(admissions.map(({ tenantId }) => tenantId))])
+  const known = admissions.filter(({ tenantId }) => !deleted.has(tenantId))
+  for (const admission of known.toSorted(byJob)) {
+    await ensureJob(trx, admission)
+    await lockJob(trx, admission.tenantId, admission.crawlId)
+  }
+  const hosts: string[] = []
+  const admitted = new Map<FrontierAdmission, number>()
+  for (const admission of known) {
+    const { tenantId, crawlId, urls } = admission
+    const before = (await lockJob(trx, tenantId, crawlId))!
+    const starts = urls.map((url) => ({ url, depth: 0 }))
+    // The epoch: due at once, whatever clock leases go by.
+    hosts.push(...(await admitUrls(trx, before, starts, new Date(0))))
+    const after = await trx<Job>('crawl_jobs').where({ tenant_id: tenantId, id: crawlId }).first('admitted')
+    admitted.set(admission, after!.admitted - before.admitted)
+  }
+  await refreshHosts(trx, hosts)
+  return admissions.map((admission) => admitted.get(admission) ?? null)
+}
+
+const byJob = (a: FrontierAdmission, b: FrontierAdmission) =>
+  compare(a.tenantId, b.tenantId) || compare(a.crawlId, b.crawlId)
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+async function ensureJob(trx: Knex.Transaction, admission: FrontierAdmission) {
+  const { tenantId, crawlId, maxPages, maxDepth, chunkType, trace } = admission
   await trx('crawl_jobs')
     .insert({
       ...{ tenant_id: tenantId, id: crawlId, chunk_type: chunkType, max_pages: maxPages, max_depth: maxDepth },
@@ -34,17 +65,6 @@ export async function admitCrawl(trx: Knex.Transaction, admission: FrontierAdmis
     })
     .onConflict(['tenant_id', 'id'])
     .ignore()
-  const job = (await lockJob(trx, tenantId, crawlId))!
-  // The epoch: due at once, whatever clock leases go by.
-  const hosts = await admitUrls(
-    trx,
-    job,
-    urls.map((url) => ({ url, depth: 0 })),
-    new Date(0),
-  )
-  await refreshHosts(trx, hosts)
-  const after = await trx<Job>('crawl_jobs').where({ tenant_id: tenantId, id: crawlId }).first('admitted')
-  return after!.admitted - job.admitted
 }
 
 /** Serialises a crawl's admissions, so that counting and inserting are one step. */

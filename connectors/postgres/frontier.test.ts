@@ -2,7 +2,7 @@ import t from 'tap'
 import { createTestDatabase } from '../../ops/testing/database.ts'
 import type { HostState, LeasedUrl, PageResult } from '../../streams/1-crawler/ports.ts'
 import type { FrontierAdmission } from '../../streams/writes.ts'
-import { admitCrawl, createFrontier, deleteCrawls, jobProgress } from './frontier.ts'
+import { admitCrawls, createFrontier, deleteCrawls, jobProgress } from './frontier.ts'
 
 const { db, close } = await createTestDatabase()
 t.teardown(close)
@@ -21,18 +21,10 @@ const frontier = createFrontier({
 const lease = async (limit = 10, owner = 'one') => (await frontier.lease({ owner, limit, leaseMs: 60_000 })).leases
 
 const admit = (urls: string[], given: Partial<FrontierAdmission> = {}) =>
-  db.transaction((trx) =>
-    admitCrawl(trx, {
-      type: 'frontier',
-      tenantId: 'acme',
-      crawlId: 'c1',
-      urls,
-      maxPages: 100,
-      maxDepth: 3,
-      chunkType: 'website',
-      ...given,
-    }),
-  )
+  db.transaction(async (trx) => {
+    const crawl = { tenantId: 'acme', crawlId: 'c1', urls, maxPages: 100, maxDepth: 3, chunkType: 'website' }
+    return (await admitCrawls(trx, [{ type: 'frontier', ...crawl, ...given }]))[0]!
+  })
 
 const calm: HostState = { delayMs: 0, backoffMs: 0, backoffAtMs: 0 }
 const settled = { reason: '', host: calm, hostDelayMs: 0 }

@@ -6,10 +6,11 @@ import type { Knex } from 'knex'
 import type { Frontier, HostState, LeasedUrl, PageResult, PageState } from '../../streams/1-crawler/ports.ts'
 import { admitUrls, hashOf, lockJob, type NewUrl } from './frontier-admission.ts'
 import { classifyPostgres } from './errors.ts'
+import { repeated } from './repeated.ts'
 import { refreshHosts, saveHost } from './frontier-hosts.ts'
 import { leaseRows } from './frontier-lease.ts'
 
-export { admitCrawl } from './frontier-admission.ts'
+export { admitCrawls } from './frontier-admission.ts'
 export { deleteCrawls, type JobProgress, jobProgress } from './frontier-jobs.ts'
 
 export interface FrontierOptions {
@@ -73,7 +74,7 @@ export function createFrontier({ db, slotsOf, floorMs, now }: FrontierOptions): 
   const classified =
     <Arguments extends unknown[], Result>(work: (...given: Arguments) => Promise<Result>) =>
     (...given: Arguments): Promise<Result> =>
-      work(...given).catch((error: unknown) => {
+      repeated(() => work(...given)).catch((error: unknown) => {
         throw classifyPostgres(error)
       })
   return {

@@ -2,15 +2,13 @@
 import type { Knex } from 'knex'
 import type { FrontierAdmission, PageWrite, SourceState, WriteResult } from '../../streams/writes.ts'
 import type { LedgerPosition, Store, StoreWrite } from '../../streams/runtime/ports.ts'
-import { classifyPostgres, shouldRepeat } from './errors.ts'
-import { admitCrawl } from './frontier.ts'
+import { classifyPostgres } from './errors.ts'
+import { admitCrawls } from './frontier.ts'
 import { advanceLedger, claimPartitions } from './ledger.ts'
 import { writePages } from './page-writer.ts'
+import { repeated } from './repeated.ts'
 import { toSourceState } from './source-rows.ts'
 import type { SourceRow } from './source-rows.ts'
-
-/** A deadlock or a serialization failure rolled everything back: the same transaction again, a few times. */
-const TRANSACTION_TRIES = 5
 
 export interface KnowledgeStore extends Store {
   readonly readSource: (
@@ -66,23 +64,14 @@ async function applyWrites(trx: Knex.Transaction, writes: readonly StoreWrite[])
   const pages = writes.filter(isPage)
   const pageResults = pages.length > 0 ? await writePages(trx, pages) : []
   const results = new Map<StoreWrite, WriteResult>(pages.map((page, index) => [page, pageResults[index]!]))
-  for (const write of writes) {
-    if (isPage(write)) continue
-    const admitted = await admitCrawl(trx, write satisfies FrontierAdmission)
-    const change = admitted === null ? 'refused' : 'applied'
-    results.set(write, { change, rows: admitted ?? 0, inserted: admitted ?? 0, deleted: 0, ignored: 0 })
-  }
+  const crawls = writes.filter((write): write is FrontierAdmission => !isPage(write))
+  const admitted = crawls.length > 0 ? await admitCrawls(trx, crawls) : []
+  crawls.forEach((crawl, index) => {
+    const fresh = admitted[index] ?? null
+    const change = fresh === null ? 'refused' : 'applied'
+    results.set(crawl, { change, rows: fresh ?? 0, inserted: fresh ?? 0, deleted: 0, ignored: 0 })
+  })
   return writes.map((write) => results.get(write)!)
-}
-
-async function repeated<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work()
-    } catch (error) {
-      if (attempt === TRANSACTION_TRIES || !shouldRepeat(error)) throw error
-    }
-  }
 }
 
 async function classified<T>(work: () => Promise<T>): Promise<T> {

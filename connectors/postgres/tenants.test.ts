@@ -4,7 +4,7 @@ import t from 'tap'
 import { createTestDatabase } from '../../ops/testing/database.ts'
 import { eventually } from '../../ops/testing/eventually.ts'
 import { page, rows } from '../../ops/testing/pages.ts'
-import { admitCrawl } from './frontier.ts'
+import { admitCrawls } from './frontier.ts'
 import { createStore } from './store.ts'
 import { createTenants, lockTenants } from './tenants.ts'
 
@@ -58,6 +58,37 @@ t.test('its records are refused, pages and crawls alike, until it is restored', 
   t.match(await store.transact('g', [crawl('acme')], []), [{ change: 'applied', inserted: 1 }])
 })
 
+t.test('a deletion that was cut short is finished before the tenant is restored', async (t) => {
+  await write('acme')
+  await db('tenants').where({ id: 'acme' }).update({ status: 'deleted' })
+  await t.rejects(tenants.restore('acme'), { name: 'UserError', hint: /sluice tenant delete acme --yes/ })
+  t.match(await tenants.contents('acme'), { deleted: true, sources: 1 })
+  await tenants.delete('acme')
+  t.equal(await tenants.restore('acme'), true)
+})
+
+t.test('a deletion that goes on when the tenant has been restored leaves its new pages alone', async (t) => {
+  // The last statement of a deletion before its batches is the tombstone: from there on the tenant lives again.
+  let restored = false
+  const meddling = new Proxy(db, {
+    get: (target, name) => {
+      if (name !== 'transaction') return Reflect.get(target, name) as unknown
+      return async (work: (trx: Knex.Transaction) => Promise<unknown>) => {
+        const result = await db.transaction(work)
+        if (!restored) {
+          restored = true
+          await tenants.restore('acme')
+          await write('acme')
+        }
+        return result
+      }
+    },
+  })
+  await createTenants(meddling).delete('acme')
+  t.match(await tenants.contents('acme'), { deleted: false, sources: 1, chunks: 4 })
+  t.match(await tenants.list(), [{ tenant: 'acme', status: 'active', tokensBought: 5 }])
+})
+
 t.test('more rows than one transaction deletes go too', async (t) => {
   await db.raw(`insert into tenant_knowledge (tenant_id, chunk_type, content, content_hash)
                 select 'acme', 'website', 'x', n::text from generate_series(1, 11000) n`)
@@ -92,7 +123,7 @@ t.test('a page write that began before the deletion and commits after it does no
 })
 
 t.test('nor does a crawl that was being admitted', real, async (t) => {
-  await deleteDuring((trx) => admitCrawl(trx, crawl('acme')))
+  await deleteDuring((trx) => admitCrawls(trx, [crawl('acme')]))
   t.equal(await leftOf('acme'), 0)
 })
 

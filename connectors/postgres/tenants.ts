@@ -4,6 +4,7 @@
  * writes for it are refused, so what is left can be deleted without holding anybody up.
  */
 import type { Knex } from 'knex'
+import { UserError } from '../../streams/errors.ts'
 import { classifyPostgres } from './errors.ts'
 import { deleteCrawls } from './frontier-jobs.ts'
 
@@ -61,9 +62,12 @@ export interface Tenants {
   /** By name. Counts come from one row a page, not from the chunks. */
   readonly list: () => Promise<TenantRow[]>
   readonly contents: (tenant: string) => Promise<TenantContents>
-  /** Leaves the tombstone alone. Said again after a crash, it does the rest. */
+  /** Leaves the tombstone alone. Said again after a crash, it does the rest. Ends early when the tenant is restored. */
   readonly delete: (tenant: string) => Promise<void>
-  /** Takes the tombstone away: records are taken again; those refused meanwhile do not come back by themselves. @returns false: there was none. */
+  /**
+   * Takes the tombstone away: records are taken again; those refused meanwhile do not come back by themselves.
+   * @returns false: there was none. @throws UserError while its deletion is not finished.
+   */
   readonly restore: (tenant: string) => Promise<boolean>
 }
 
@@ -76,33 +80,66 @@ export function createTenants(db: Knex): Tenants {
         await bury(db, tenant)
         for (const table of ['tenant_knowledge', 'sources']) await deleteRows(db, table, tenant)
         await deleteRows(db, 'crawl_frontier', tenant)
-        await db.transaction((trx) => deleteCrawls(trx, tenant))
-        await db('tenants').where({ id: tenant }).update({ name: '', limits: '{}', tokens_bought: 0 })
+        await whileDeleted(db, tenant, async (trx) => {
+          await deleteCrawls(trx, tenant)
+          await trx('tenants').where({ id: tenant }).update({ name: '', limits: '{}', tokens_bought: 0 })
+        })
       }),
     restore: (tenant) =>
       classified(async () => {
-        const changed = await db('tenants').where({ id: tenant, status: 'deleted' }).update({ status: 'active' })
-        return changed === 1
+        return db.transaction(async (trx) => {
+          await lockExclusively(trx, tenant)
+          const deleted = await trx<{ id: string; status: string }>('tenants').where({ id: tenant, status: 'deleted' })
+          if (deleted.length === 0) return false
+          // What is left would be searchable again in part, and stored work would pass for done.
+          if (await hasRows(trx, tenant))
+            throw new UserError(
+              `the deletion of ${tenant} is not finished`,
+              `Run \`sluice tenant delete ${tenant} --yes\` again, then restore it.`,
+            )
+          await trx('tenants').where({ id: tenant }).update({ status: 'active' })
+          return true
+        })
       }),
   }
 }
 
+/** Waits for writes and deleting batches that began before, and holds off others until the transaction ends. */
+const lockExclusively = (trx: Knex.Transaction, tenant: string) =>
+  trx.raw(`select pg_advisory_xact_lock(${LOCK}, hashtext(?::text))`, [tenant])
+
 /** The exclusive side of the lock, for one statement only. */
 async function bury(db: Knex, tenant: string): Promise<void> {
   await db.transaction(async (trx) => {
-    await trx.raw(`select pg_advisory_xact_lock(${LOCK}, hashtext(?::text))`, [tenant])
+    await lockExclusively(trx, tenant)
     await trx('tenants').insert({ id: tenant, status: 'deleted' }).onConflict('id').merge(['status'])
   })
 }
 
 async function deleteRows(db: Knex, table: string, tenant: string): Promise<void> {
   for (;;) {
-    const { rowCount } = await db.raw<{ rowCount: number }>(
-      `delete from ?? where ctid = any(array(select ctid from ?? where tenant_id = ? limit ${ROWS_PER_DELETE}))`,
-      [table, table, tenant],
-    )
-    if (rowCount < ROWS_PER_DELETE) return
+    const rowCount = await whileDeleted(db, tenant, async (trx) => {
+      const deletion = await trx.raw<{ rowCount: number }>(
+        `delete from ?? where ctid = any(array(select ctid from ?? where tenant_id = ? limit ${ROWS_PER_DELETE}))`,
+        [table, table, tenant],
+      )
+      return deletion.rowCount
+    })
+    if (rowCount === undefined || rowCount < ROWS_PER_DELETE) return
   }
+}
+
+/**
+ * A restored tenant's rows are new ones: the lock keeps a restoration from coming between the look and the deletion.
+ * @returns undefined: it is not deleted any more, and nothing was done.
+ */
+const whileDeleted = <T>(db: Knex, tenant: string, work: (trx: Knex.Transaction) => Promise<T>) =>
+  db.transaction(async (trx) => ((await lockTenants(trx, [tenant])).has(tenant) ? await work(trx) : undefined))
+
+async function hasRows(trx: Knex.Transaction, tenant: string): Promise<boolean> {
+  for (const table of ['tenant_knowledge', 'sources', 'crawl_frontier', 'crawl_jobs', 'web_pages'])
+    if ((await trx(table).where({ tenant_id: tenant }).limit(1).select('tenant_id')).length > 0) return true
+  return false
 }
 
 async function list(db: Knex): Promise<TenantRow[]> {

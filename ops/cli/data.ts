@@ -8,9 +8,13 @@ export function addDataCommands({ command, subcommand, json }: Cli): void {
   subcommand(migrate, 'up', 'brings the database up to date', ['sluice migrate up']).action(async () =>
     (await import('../commands/migrate.ts')).migrate('up', { json: json() }),
   )
-  subcommand(migrate, 'down', 'takes back the newest migration', ['sluice migrate down'])
-    .option('--all', 'takes back all of them, and with them all knowledge')
-    .action(async (options: { all?: boolean }) =>
+  subcommand(migrate, 'down', 'takes back the newest migration', [
+    'sluice migrate down',
+    'sluice migrate down --all --yes',
+  ])
+    .option('--all', 'takes back all of them, and with them all knowledge; only says which without --yes')
+    .option('--yes', 'does what --all says')
+    .action(async (options: { all?: boolean; yes?: boolean }) =>
       (await import('../commands/migrate.ts')).migrate('down', { ...options, json: json() }),
     )
   subcommand(migrate, 'status', 'what is done and what is pending; exit 1 while something is pending', [

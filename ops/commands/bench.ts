@@ -1,7 +1,7 @@
 /** `sluice bench NAME`: a table of the benchmarks; each loads its own modules and reads its own arguments. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { UserError } from '../../streams/errors.ts'
 import type { Output } from './output.ts'
 
@@ -15,7 +15,13 @@ interface Benchmark {
 const program = (file: string, usage: string, about: string): Benchmark => ({
   arguments: usage,
   about,
-  run: async (args) => {
+  run: async (args, { json }) => {
+    if (json)
+      throw new UserError(
+        `${basename(file, '.ts')} prints text only`,
+        'Leave --json out; `smoothness` and `replay` have it.',
+        2,
+      )
     const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'bench', file), ...args], {
       stdio: 'inherit',
     })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkWish, crawlReasons, crawlState, emitCrawl, formatReasons } from '../crawls.ts'
+import { checkWish, crawlReasons, emitCrawl, formatReasons, watchCrawl } from '../crawls.ts'
 import type { CrawlState, CrawlWish } from '../crawls.ts'
 import type { Services } from '../services.ts'
 import { note, printRows } from './output.ts'
@@ -14,6 +14,8 @@ interface Options extends Output, Omit<CrawlWish, 'urls'> {
 const POLL_MS = 500
 /** After this long without a crawler taking the request, say so. */
 const NOBODY_MS = 15_000
+/** After this long without anything that moves, say where to look. */
+const STILL_MS = 30_000
 
 /** `sluice crawl`. Exit 1 when --wait ends with pages that failed, or without any page. */
 export async function crawl(urls: readonly string[], options: Options): Promise<void> {
@@ -41,16 +43,25 @@ async function watch(services: Services, tenant: string, crawlId: string): Promi
   await admin.connect()
   try {
     const startedMs = Date.now()
+    const look = watchCrawl(services, admin, tenant, crawlId)
     let told = ''
+    let movedMs = startedMs
     let warned = false
     for (;;) {
-      const state = await crawlState(services, admin, tenant, crawlId)
+      const state = await look()
       // A crawl that stands still stands for a reason: a host that is away, a server that asks for patience.
       const waits = state.job && state.job.pending > 0 ? await crawlReasons(services, tenant, crawlId) : {}
       const line = `${describe(state)}${formatReasons(waits)}`
-      if (line !== told) note(line)
+      if (line !== told) {
+        note(line)
+        movedMs = Date.now()
+      }
       told = line
       if (state.searchable) return state
+      if (state.job?.status === 'done' && Date.now() - movedMs > STILL_MS) {
+        movedMs = Infinity
+        note('nothing has moved for a while: `sluice lag` says why')
+      }
       if (!warned && state.job === undefined && Date.now() - startedMs > NOBODY_MS) {
         warned = true
         note('no crawler has taken the request yet: is one running? (`sluice up`, or `sluice run crawler`)')

@@ -4,7 +4,7 @@ import { stageNames } from '../../streams/topology.ts'
 import { bringUp, demoDataDir } from '../bring-up.ts'
 import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
-import { checkWish, crawlReasons, crawlState, emitCrawl } from '../crawls.ts'
+import { checkWish, crawlReasons, emitCrawl, watchCrawl } from '../crawls.ts'
 import type { CrawlState, CrawlWish } from '../crawls.ts'
 import { lockFolder } from '../embedded/lock.ts'
 import { foreground } from '../foreground.ts'
@@ -120,8 +120,9 @@ async function crawlAll(services: Services, wishes: readonly CrawlWish[], tally:
   await admin.connect()
   try {
     const ids = await Promise.all(wishes.map((wish) => emitCrawl(services, wish)))
+    const looks = wishes.map(({ tenant }, i) => watchCrawl(services, admin, tenant, ids[i]!))
     for (;;) {
-      const states = await Promise.all(wishes.map(({ tenant }, i) => crawlState(services, admin, tenant, ids[i]!)))
+      const states = await Promise.all(looks.map((look) => look()))
       progress.show(stageCounts(states, tally))
       if (states.every(({ searchable }) => searchable)) {
         progress.end()

@@ -25,6 +25,7 @@ export function up(): Promise<never> {
       const operating = prepareConsole(services)
       // Open while the stages drain: /readyz says that they do, the metrics for how long.
       let closeAdmin = async () => {}
+      let endJobs = async () => {}
       life.defer('admin port', () => closeAdmin())
       const pipeline = await startPipeline(stageNames, {
         services,
@@ -33,13 +34,15 @@ export function up(): Promise<never> {
       })
       life.defer('stages', async () => {
         metrics.draining()
-        if (!(await pipeline.stop())) process.exitCode = 1
+        const [drained] = await Promise.all([pipeline.stop(), endJobs()])
+        if (!drained) process.exitCode = 1
       })
       const status = createStatus(() => pipeline.stages, services.throttle, sources)
       metrics.follow({ status, stages: pipeline.stages, fleet })
       const console = operating.open({ status, ...sources })
       const admin = await startAdmin({ ...config.admin, stages: pipeline.stages, metrics, status, console })
       closeAdmin = admin.close
+      endJobs = console.endJobs
       note(`${paint('green', 'up')}: crawler, processor and chunker run; console: ${admin.url}; Ctrl-C ends.`)
       note('In another terminal:')
       note('  npx sluice crawl --tenant acme https://example.com/ --wait')

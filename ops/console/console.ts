@@ -21,6 +21,8 @@ const flow = stageNames.map((stage) => ({ stage, from: topology[stage].from }))
 export interface Console {
   /** Answers, or says that the path is none of its own. */
   readonly answer: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+  /** Cuts off what was started here and goes on: beside the drain of the stages, which takes as long. */
+  readonly endJobs: () => Promise<void>
   /** What goes on from here is brought to its end. */
   readonly close: () => Promise<void>
 }
@@ -95,6 +97,7 @@ export function createConsole({ sources, token, clock, logger }: Dependencies): 
       }
       return true
     },
+    endJobs: sources.jobs.close,
     close: async () => {
       history.close()
       feed.close()

@@ -4,9 +4,12 @@ import { refuseAction, refuseForeign, refuseHost, refuseToken, safeHeaders } fro
 const asked = (headers: Record<string, string>) => ({ method: 'POST', headers })
 const json = { 'content-type': 'application/json', host: '127.0.0.1:9000' }
 
+const token = 'a-token-of-sixteen-or-more'
+const own = { bound: '127.0.0.1', token: undefined, allowed: [] }
+
 t.test('without a token only loopback names are answered: no foreign name that resolves here', async (t) => {
   const names = ['localhost:9000', '127.0.0.1', '127.8.8.8:1', '[::1]:9000', 'a.localhost', 'LOCALHOST:9000']
-  for (const host of names) t.equal(refuseHost(asked({ host }), '127.0.0.1', undefined), undefined, host)
+  for (const host of names) t.equal(refuseHost(asked({ host }), own), undefined, host)
   const foreign = [
     'evil.example',
     'localhost.evil.example:9000',
@@ -16,17 +19,27 @@ t.test('without a token only loopback names are answered: no foreign name that r
     '10.0.0.1',
     '127.0.0.1@evil.example',
   ]
-  for (const host of foreign) t.match(refuseHost(asked({ host }), '127.0.0.1', undefined), { status: 421 }, host)
-  t.match(refuseHost(asked({}), '127.0.0.1', undefined), { status: 421 })
+  for (const host of foreign) t.match(refuseHost(asked({ host }), own), { status: 421 }, host)
+  t.match(refuseHost(asked({}), own), { status: 421 })
 })
 
-t.test('the name that it was told to bind is its own; with a token a proxy may have any name', async (t) => {
-  t.equal(refuseHost(asked({ host: 'console.internal:80' }), 'console.internal', undefined), undefined)
-  t.equal(refuseHost(asked({ host: 'console.example' }), '0.0.0.0', 'a-token-of-sixteen-or-more'), undefined)
+t.test('the name that it was told to bind is its own, and so are those that are allowed', async (t) => {
+  const bound = 'console.internal'
+  t.equal(refuseHost(asked({ host: 'console.internal:80' }), { ...own, bound }), undefined)
+  const allowed = ['console.example']
+  t.equal(refuseHost(asked({ host: 'Console.example:8443' }), { bound: '0.0.0.0', token, allowed }), undefined)
+})
+
+t.test('a token that may be known does not open the port to foreign names, but to addresses', async (t) => {
+  const known = { bound: '0.0.0.0', token, allowed: ['console.example'] }
+  for (const host of ['10.0.0.1:9400', '127.0.0.1:9400', 'localhost:9400', '[fd00::1]:9400'])
+    t.equal(refuseHost(asked({ host }), known), undefined, host)
+  for (const host of ['evil.example', 'sub.console.example', '10.0.0.1.evil.example', '', '[evil]'])
+    t.match(refuseHost(asked({ host }), known), { status: 403, hint: /ADMIN_ALLOWED_HOSTS/ }, host)
+  t.match(refuseHost(asked({}), known), { status: 403 })
 })
 
 t.test('a token is compared whole', async (t) => {
-  const token = 'a-token-of-sixteen-or-more'
   t.equal(refuseToken(asked({}), undefined), undefined)
   t.equal(refuseToken(asked({ authorization: `Bearer ${token}` }), token), undefined)
   for (const wrong of ['', token.slice(1), `${token}x`, 'Bearer', 'Basic eA=='])

@@ -4,6 +4,7 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 415 | 421
@@ -16,20 +17,31 @@ export type Asked = Pick<IncomingMessage, 'method' | 'headers'>
 const isLoopbackName = (name: string) =>
   name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name)
 
+export interface OwnNames {
+  /** ADMIN_HOST: what it is bound to. */
+  readonly bound: string
+  readonly token: string | undefined
+  /** ADMIN_ALLOWED_HOSTS, in lower case: names of a proxy in front. */
+  readonly allowed: readonly string[]
+}
+
 /**
- * DNS rebinding: a foreign name that resolves to 127.0.0.1 makes a foreign page's requests same-origin. A token needs no
- * such list: it is kept per origin, so the foreign page has none; and a proxy in front has a name of its own.
+ * DNS rebinding: a foreign name that resolves to this address makes a foreign page's requests same-origin. A token alone
+ * does not help where it is known, as that of a development setup is. An address in place of a name cannot be rebound:
+ * with a token, which is what lets others than this machine in, each is as good as loopback's.
  */
-export function refuseHost({ headers }: Asked, bound: string, token: string | undefined): Refusal | undefined {
-  if (token !== undefined) return undefined
+export function refuseHost({ headers }: Asked, { bound, token, allowed }: OwnNames): Refusal | undefined {
   const name = hostName(headers.host)
-  if (name !== undefined && (isLoopbackName(name) || name === bound.toLowerCase())) return undefined
+  if (name !== undefined && [bound.toLowerCase(), ...allowed].includes(name)) return undefined
+  if (name !== undefined && (isLoopbackName(name) || (token !== undefined && isAddress(name)))) return undefined
   return {
-    status: 421,
+    status: token === undefined ? 421 : 403,
     error: `this port does not answer to the name ${name ?? '(none)'}`,
-    hint: 'Use http://127.0.0.1, or set ADMIN_TOKEN for a proxy with a name of its own.',
+    hint: 'Use http://127.0.0.1, or name the host of a proxy in front in ADMIN_ALLOWED_HOSTS.',
   }
 }
+
+const isAddress = (name: string) => isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
 
 /** Without the port; undefined: there is none, or it is not one. */
 function hostName(host: string | undefined): string | undefined {

@@ -1,6 +1,6 @@
 /** What was started from the console and takes longer than a request may: seen, and stopped, while it goes on. */
 import { randomUUID } from 'node:crypto'
-import { errorMessage } from '../../streams/errors.ts'
+import { UserError, errorMessage } from '../../streams/errors.ts'
 
 export interface Job {
   readonly id: string
@@ -18,17 +18,21 @@ export interface Jobs {
   readonly stop: (id: string) => boolean
   /** Newest first. */
   readonly list: () => readonly Job[]
-  /** Resolves once all have come to an end. */
+  /** Cuts them off and takes no more. Resolves once all have come to an end, or after `endMs`; said again, it is the same end. */
   readonly close: () => Promise<void>
 }
 
 const KEPT = 10
 const QUICK_MS = 1_500
+/** Above a replay's drain of 20 s, below the 30 s that each part of a shutdown gets. */
+const END_MS = 25_000
 
-export function createJobs(quickMs = QUICK_MS): Jobs {
+export function createJobs(quickMs = QUICK_MS, endMs = END_MS): Jobs {
   let jobs: (Job & { readonly cut: AbortController; readonly ended: Promise<void> })[] = []
+  let closing: Promise<void> | undefined
 
   async function start(what: string, work: Parameters<Jobs['start']>[1]): Promise<object> {
+    if (closing) throw new UserError('this instance ends', 'Open the console of another instance.')
     const id = randomUUID().slice(0, 8)
     const cut = new AbortController()
     const tell = (change: Partial<Job>) => (jobs = jobs.map((job) => (job.id === id ? { ...job, ...change } : job)))
@@ -53,9 +57,13 @@ export function createJobs(quickMs = QUICK_MS): Jobs {
       return job !== undefined
     },
     list: () => jobs.map(({ id, what, state, detail }) => ({ id, what, state, detail })),
-    close: async () => {
-      for (const { cut } of jobs) cut.abort(new Error('this instance ends'))
-      await Promise.all(jobs.map(({ ended }) => ended))
-    },
+    close: () => (closing ??= end()),
+  }
+
+  async function end(): Promise<void> {
+    for (const { cut } of jobs) cut.abort(new Error('this instance ends'))
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, endMs)
+    await Promise.race([Promise.all(jobs.map(({ ended }) => ended)), late]).finally(() => clearTimeout(timer))
   }
 }

@@ -78,7 +78,7 @@ export const dimensionsCheck: Check = {
     if (!column) return bad('tenant_knowledge is missing', 'Run `sluice migrate up`.')
     return bad(
       `the column is ${column.type}, the settings say ${expected}`,
-      'Set EMBEDDING_DIMENSIONS to the column’s. For other vectors take a new database, or take the tables back (`sluice migrate down --all`).',
+      'Set EMBEDDING_DIMENSIONS to the column’s. For other vectors take a new database, or take the tables back (`sluice migrate down --all --yes`).',
     )
   },
 }

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { parse } from 'yaml'
 import { environmentNames, readConfig } from '../config.ts'
-import { inRoot } from '../testing/compose.ts'
+import { inRoot, text } from '../testing/compose.ts'
 import { ofKind } from '../testing/kubernetes.ts'
 import type { Deployment, Job, Manifest, Policy } from '../testing/kubernetes.ts'
 
@@ -78,7 +79,7 @@ void t.test('the network policies let through to every address of the settings',
     for (const broker of kafka.brokers!) t.ok(open.includes(Number(broker.split(':')[1])), broker)
     t.ok(open.includes(Number(new URL(registry.url!).port)), registry.url!)
   }
-  t.ok(open.includes(5432) && open.includes(53))
+  for (const port of [53, 5432, 4318]) t.ok(open.includes(port), `${port}`)
 })
 
 void t.test('the commands of the jobs are commands of sluice', async (t) => {
@@ -96,4 +97,9 @@ void t.test('the commands of the jobs are commands of sluice', async (t) => {
     t.match(stdout, `Usage: sluice ${known.join(' ')}`)
     for (const option of args.filter((word) => word.startsWith('--') && word !== '--json')) t.match(stdout, option)
   }
+})
+
+void t.test('the alerts of the cluster are those that are tested', async (t) => {
+  const [rule] = ofKind<Manifest>('PrometheusRule')
+  t.strictSame(rule!.spec, parse(text('ops/prometheus/alerts.yml')))
 })

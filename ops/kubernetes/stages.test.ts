@@ -82,12 +82,20 @@ void t.test('one pod of a stage at a time is taken away while nodes are drained'
 void t.test('stages scale by lag that more pods would work off, up to one pod a partition', async (t) => {
   const scaled = ofKind<ScaledObject>('ScaledObject')
   t.ok(scaled.length > 0)
+  const withoutReplicas = ofKind<Manifest>('Component', 'components/autoscaling')
+    .flatMap(({ patches }) => patches ?? [])
+    .filter(({ patch }) => /op: remove\s+path: \/spec\/replicas/.test(patch ?? ''))
+    .map(({ target }) => target!.name)
   for (const { metadata, spec } of scaled) {
     const stage = spec.scaleTargetRef.name.replace('sluice-', '') as StageName
     t.ok(stageNames.includes(stage), metadata.name)
     t.ok(spec.maxReplicaCount <= topics[topology[stage].from].partitions, `${stage}: a pod more would get no partition`)
     const { replicas } = byStage.find(([name]) => name === stage)![1].spec
-    t.equal(spec.minReplicaCount, replicas, 'applying the manifests again changes no number of pods')
+    t.equal(spec.minReplicaCount, replicas, 'as many at least as without it')
+    t.ok(
+      withoutReplicas.some((name) => new RegExp(`^(${name})$`).test(spec.scaleTargetRef.name)),
+      'applying the manifests again changes no number of pods',
+    )
     for (const { metadata: trigger } of spec.triggers) {
       const [, metric, label] = /^max\((sluice_\w+)\{stage="(\w+)"\}\)$/.exec(trigger['query']!)!
       t.equal(label, stage)
@@ -128,6 +136,19 @@ void t.test(
       )
   },
 )
+
+void t.test('a replay that was cancelled or failed is not begun again; one that was cut short is', async (t) => {
+  const [job] = ofKind<Job>('Job', 'examples')
+  const { podFailurePolicy, template } = job!.spec
+  t.equal(template.spec.restartPolicy, 'Never', 'else the policy is not asked')
+  t.ok(template.spec.terminationGracePeriodSeconds! >= 45)
+  const [ends] = podFailurePolicy!.rules
+  t.match(ends, {
+    action: 'FailJob',
+    onExitCodes: { containerName: template.spec.containers[0]!.name, operator: 'In' },
+  })
+  t.strictSame(ends!.onExitCodes!.values, [1, 2])
+})
 
 void t.test('no pod can talk to the API server', async (t) => {
   for (const { metadata, spec } of [...deployments, ...jobs]) {

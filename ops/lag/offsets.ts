@@ -30,11 +30,11 @@ export async function stageLag(
   // Ends before commits: the other way round, what is committed in between would read as negative lag.
   const ends = await Promise.all(topics.map((topic) => fetchBounds(admin, topic)))
   const committed = await admin.fetchOffsets({ groupId: group, topics })
-  return topics.flatMap((topic, index) =>
-    ends[index]!.filter((entry) => partition === undefined || entry.partition === partition).map((entry) => {
-      const offset = committed
-        .find((one) => one.topic === topic)
-        ?.partitions.find((one) => one.partition === entry.partition)?.offset
+  return topics.flatMap((topic, index) => {
+    const of = committed.find((one) => one.topic === topic)?.partitions ?? []
+    const offsets = new Map(of.map((one) => [one.partition, one.offset]))
+    return ends[index]!.filter((entry) => partition === undefined || entry.partition === partition).map((entry) => {
+      const offset = offsets.get(entry.partition)
       const next = offset === undefined || BigInt(offset) < 0n ? null : BigInt(offset)
       const end = entry.high
       const behind = end - (next ?? entry.low)
@@ -47,8 +47,8 @@ export async function stageLag(
         end,
         lag: behind > 0n ? behind : 0n,
       }
-    }),
-  )
+    })
+  })
 }
 
 export const totalLag = (rows: readonly PartitionLag[]): bigint => rows.reduce((sum, { lag }) => sum + lag, 0n)

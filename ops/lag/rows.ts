@@ -29,13 +29,18 @@ export interface LagRow {
 
 /**
  * What more instances could work on: the lag of partitions that nothing holds on purpose. A partition that an operator
- * has paused counts 0 even when its owner is gone: an instance more would only wait there too.
+ * has paused counts 0 even when its owner is gone: an instance more would only wait there too. So does one that is halted
+ * at a lost offset, or hangs: whoever gets it would stand at the same record.
  */
 export const unthrottledLag = (rows: readonly LagRow[]): number =>
   rows.reduce((sum, row) => sum + (isHeld(row) ? 0 : row.lag), 0)
 
 const isHeld = ({ state, reasons }: LagRow) =>
-  state === 'paused' || state === 'throttled' || reasons.includes('operator')
+  state === 'paused' ||
+  state === 'throttled' ||
+  reasons.includes('operator') ||
+  (state === 'stalled' && reasons.some(isStuck))
+const isStuck = (reason: string) => reason === 'offset-guard' || reason === 'hung'
 
 /** Age of the oldest record that waits anywhere among the rows; 0: none does. */
 export const oldestAgeMs = (rows: readonly LagRow[]): number => Math.max(0, ...rows.map((row) => row.oldestAgeMs ?? 0))

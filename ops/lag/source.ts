@@ -45,9 +45,18 @@ interface Seen extends PartitionLag {
   readonly stage: StageName
 }
 
+type Reported = NonNullable<Facts['report']>
+/** What is known apart from the partitions. */
+interface AsOf {
+  readonly commands: ControlState | null
+  /** Names of the circuits that are not closed. */
+  readonly open: readonly string[]
+  readonly reportsExpected: boolean
+}
+
 const CACHE_MS = 5_000
 /** For the times of the oldest records of all partitions: a figure more is not worth a wait. */
-const TIMES_MS = 3_000
+const TIMES_MS = 1_000
 const needs: Record<StageName, readonly Dependency[]> = {
   crawler: ['registry', 'postgres'],
   processor: ['registry'],
@@ -91,46 +100,54 @@ export function createLagSource(services: Services, options: LagSourceOptions = 
   }
   async function explain(seen: Seen[], members: Map<string, GroupMembers>, said: ReceivedReport[] | null) {
     for (const one of seen) watched.look(keyOf(one), one.group, nextOf(one), one.lag)
-    const ages = await agesOf(seen, said ?? [])
+    const reported = byPartition(said ?? [])
+    const ages = await agesOf(seen, reported)
+    const commands = control()
+    const open = [...(commands?.breakers ?? [])].filter(([, { kind }]) => kind !== 'closed').map(([name]) => name)
+    const asOf = { commands, open, reportsExpected: said !== null && !open.includes('postgres') }
     const judged = seen.map((one, index): LagRow => {
       const { stage, group, topic, partition, committed, end, lag } = one
       const oldestAgeMs = ages[index]!
-      const verdict = judge(factsOf(one, members.get(group), said, oldestAgeMs))
+      const report = reported.get(keyOf(one)) ?? null
+      const verdict = judge({ ...factsOf(one, members.get(group), asOf), report, oldestAgeMs })
       const offsets = { committed: committed === null ? null : Number(committed), end: Number(end), lag: Number(lag) }
       return { ...{ stage, group, topic, partition }, ...offsets, oldestAgeMs, ...verdict, etaMs: null }
     })
-    const rates = new Map(stageNames.map((stage) => [stage, rateOf(prefix + topology[stage].group, said ?? [])]))
-    return judged.map((row) => ({ ...row, etaMs: etaOf(row, judged, rates.get(row.stage)!) }))
+    const ends = new Map(
+      [...Map.groupBy(judged, ({ stage }) => stage)].map(([stage, rows]) => [
+        stage,
+        etaOf(rows, rateOf(prefix + topology[stage].group, said ?? [])),
+      ]),
+    )
+    return judged.map((row) => ({ ...row, etaMs: row.lag === 0 ? 0 : isMoving(row) ? ends.get(row.stage)! : null }))
   }
   function factsOf(
     one: Seen,
     members: GroupMembers | undefined,
-    said: ReceivedReport[] | null,
-    oldestAgeMs: number | null,
-  ): Facts {
-    const commands = control()
-    const open = [...(commands?.breakers ?? [])].filter(([, { kind }]) => kind !== 'closed').map(([name]) => name)
+    { commands, open, reportsExpected }: AsOf,
+  ): Omit<Facts, 'report' | 'oldestAgeMs'> {
     return {
       lag: one.lag,
       isPaused: commands && isPaused(commands, one.stage, '', one.partition) !== undefined,
       openCircuits: open.filter((name) => needs[one.stage].includes(name as Dependency)),
       member: members?.ownerOf(one) ?? 'unknown',
-      report: reportOf(one, said ?? []),
-      reportsExpected: said !== null && !open.includes('postgres'),
+      reportsExpected,
       committed: nextOf(one),
       watchedStillMs: watched.stillMs(keyOf(one)),
-      oldestAgeMs,
     }
   }
-  /** Its owner knows the oldest record that is not settled, which may lie above what is committed; else the log is asked. */
-  async function agesOf(seen: readonly Seen[], said: readonly ReceivedReport[]): Promise<(number | null)[]> {
+  /**
+   * Its owner knows the oldest record that is not settled, which may lie above what is committed. What it said may be
+   * settled since, so an age may be too high, by at most the report's own (15 s). Only where nobody has said is the log
+   * asked: a read for every partition that moves would be a read for each of a busy fleet.
+   */
+  async function agesOf(seen: readonly Seen[], reported: ReadonlyMap<string, Reported>): Promise<(number | null)[]> {
     const late = Promise.withResolvers<null>()
     const timer = setTimeout(() => late.resolve(null), TIMES_MS)
     const ages = seen.map(async (one) => {
       if (one.lag === 0n) return null
-      const report = reportOf(one, said)
-      const isCurrent = report && report.stage.ageMs <= FRESH_MS && BigInt(report.partition.next) >= nextOf(one)
-      const told = isCurrent ? report.partition.oldestRecordMs : null
+      const report = reported.get(keyOf(one))
+      const told = report && report.stage.ageMs <= FRESH_MS ? report.partition.oldestRecordMs : null
       const ms = told ?? (await Promise.race([times.at(one, nextOf(one)).catch(() => null), late.promise]))
       return ms === null ? null : Math.max(0, now() - ms)
     })
@@ -158,24 +175,25 @@ export function createLagSource(services: Services, options: LagSourceOptions = 
   }
 }
 
-const keyOf = ({ group, topic, partition }: Seen) => `${group} ${topic}/${partition}`
+const keyOf = ({ group, topic, partition }: Pick<Seen, 'group' | 'topic' | 'partition'>) =>
+  `${group} ${topic}/${partition}`
 /** With nothing committed, or with what was next expired, a group goes on at the beginning of what the log holds. */
 const nextOf = ({ committed, low }: Seen): bigint => (committed === null || committed < low ? low : committed)
 
-function reportOf({ group, topic, partition }: Seen, said: readonly ReceivedReport[]): Facts['report'] {
-  for (const stage of said) {
-    if (stage.group !== group) continue
-    const found = stage.partitions.find((one) => one.topic === topic && one.partition === partition)
-    if (found) return { stage, partition: found }
-  }
-  return null
+/** The first that names a partition is the newest. */
+function byPartition(said: readonly ReceivedReport[]): Map<string, Reported> {
+  const found = new Map<string, Reported>()
+  for (const stage of said)
+    for (const partition of stage.partitions) {
+      const key = keyOf({ ...partition, group: stage.group })
+      if (!found.has(key)) found.set(key, { stage, partition })
+    }
+  return found
 }
 
-/** What is held has no end in sight; the others share the group's rate. */
-function etaOf(row: LagRow, rows: readonly LagRow[], perSecond: number | null): number | null {
-  if (row.lag === 0) return 0
-  const isMoving = ({ state }: LagRow) => state === 'running' || state === 'throttled'
-  if (!isMoving(row) || perSecond === null || perSecond <= 0) return null
-  const together = rows.filter((one) => one.stage === row.stage && isMoving(one)).reduce((sum, { lag }) => sum + lag, 0)
-  return Math.round((together / perSecond) * 1000)
+/** Of those that move: they share the group's rate, and what is held has no end in sight. */
+function etaOf(rows: readonly LagRow[], perSecond: number | null): number | null {
+  if (perSecond === null || perSecond <= 0) return null
+  return Math.round((rows.filter(isMoving).reduce((sum, { lag }) => sum + lag, 0) / perSecond) * 1000)
 }
+const isMoving = ({ state }: LagRow) => state === 'running' || state === 'throttled'

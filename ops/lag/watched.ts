@@ -26,7 +26,9 @@ export function createWatched(now: () => number): Watched {
       if (moved || lag === 0n) partitions.set(key, { committed, sinceMs: nowMs })
       const known = groups.get(group) ?? { startedMs: nowMs, moves: [] }
       groups.set(group, known)
-      known.moves = known.moves.filter(({ atMs }) => atMs > nowMs - WINDOW_MS)
+      // In order of time: once a look, not once a partition.
+      if (known.moves[0] && known.moves[0].atMs <= nowMs - WINDOW_MS)
+        known.moves = known.moves.filter(({ atMs }) => atMs > nowMs - WINDOW_MS)
       if (before && committed > before.committed)
         known.moves.push({ atMs: nowMs, by: Number(committed - before.committed) })
     },

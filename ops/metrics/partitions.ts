@@ -3,15 +3,11 @@ import type { RunningStage } from '../../streams/runtime/run-stage.ts'
 import type { Families } from './families.ts'
 
 type Stages = () => readonly RunningStage[]
+type PartitionState = ReturnType<RunningStage['partitions']>[number]
 
 export function registerPartitions({ gauge }: Families, stages: Stages, now: () => number): void {
   const labels = ['stage', 'topic', 'partition']
-  function perPartition(
-    name: string,
-    unit: string,
-    help: string,
-    read: (state: ReturnType<RunningStage['partitions']>[number]) => number | undefined,
-  ) {
+  function perPartition(name: string, unit: string, help: string, read: (state: PartitionState) => number | undefined) {
     gauge({ name, unit, help, labels }, (set) => {
       for (const stage of stages())
         for (const state of stage.partitions()) {
@@ -46,13 +42,14 @@ export function registerPartitions({ gauge }: Families, stages: Stages, now: () 
     {
       name: 'partition_held',
       unit: '1',
-      help: 'Why a partition is paused; absent: it is not.',
+      help: 'Why a partition is paused, or waits for a limit, a paused tenant or a next attempt; absent: nothing holds it.',
       labels: [...labels, 'reason'],
     },
     (set) => {
       for (const stage of stages())
-        for (const { topic, partition, reasons } of stage.partitions())
-          for (const { reason } of reasons) set({ stage: stage.name, topic, partition: String(partition), reason }, 1)
+        for (const state of stage.partitions())
+          for (const reason of heldBy(state))
+            set({ stage: stage.name, topic: state.topic, partition: String(state.partition), reason }, 1)
     },
   )
   gauge(
@@ -81,3 +78,7 @@ export function registerPartitions({ gauge }: Families, stages: Stages, now: () 
     },
   )
 }
+
+/** Work may wait on purpose while fetching goes on. Not `slots`: that is this process at its capacity. */
+const heldBy = ({ reasons, waits }: PartitionState): ReadonlySet<string> =>
+  new Set([...reasons.map(({ reason }) => reason), ...waits.filter((one) => one !== 'slots')])

@@ -7,28 +7,50 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** Below Prometheus' own timeout of 10 s. */
 export const SCRAPE_DEADLINE_MS = 2_000
 
+/** An answer that came after its scrape serves the next ones for this long: the next two, at 10 s each. */
+const KEPT_MS = 30_000
+
 export interface Source<T> {
-  /** As of this scrape; undefined: not had in time. */
+  /** Of this scrape, or of one a moment ago; undefined: not had in time, or it failed. */
   readonly value: () => T | undefined
 }
 
-export function createScrape(onFailure: (source: string, error: unknown) => void, deadlineMs = SCRAPE_DEADLINE_MS) {
+interface Options {
+  readonly deadlineMs?: number | undefined
+  readonly now?: () => number
+}
+
+/** `onFailure` is told of each scrape that goes without a source. */
+export function createScrape(
+  onFailure: (source: string, error: unknown) => void,
+  { deadlineMs = SCRAPE_DEADLINE_MS, now = Date.now }: Options = {},
+) {
   const sources: (() => Promise<void>)[] = []
 
   function add<T>(name: string, ask: () => Promise<T>): Source<T> {
-    let value: T | undefined
-    /** One that is late is waited for at the next scrape; asked again it would only pile up. */
-    let pending: Promise<T> | undefined
+    let last: { readonly value: T; readonly atMs: number } | undefined
+    /** One that is late is waited for at the next scrape, and scrapes that overlap share it; asked again it would pile up. */
+    let pending: Promise<void> | undefined
+    const kept = () => (last && now() - last.atMs < KEPT_MS ? last : undefined)
+
+    async function answer() {
+      try {
+        last = { value: await ask(), atMs: now() }
+      } catch (error) {
+        // It says itself that it does not know: what was known before is not told as if it were so now.
+        last = undefined
+        throw error
+      }
+    }
     sources.push(async () => {
-      value = undefined
-      pending ??= ask().finally(() => (pending = undefined))
+      pending ??= answer().finally(() => (pending = undefined))
       pending.catch(() => {})
       const late = new AbortController()
       try {
-        value = await Promise.race([
+        await Promise.race([
           pending,
           sleep(deadlineMs, undefined, { signal: late.signal }).then(() => {
-            throw new Error(`no answer within ${deadlineMs} ms`)
+            if (!kept()) throw new Error(`no answer within ${deadlineMs} ms`)
           }),
         ])
       } catch (error) {
@@ -37,7 +59,7 @@ export function createScrape(onFailure: (source: string, error: unknown) => void
         late.abort()
       }
     })
-    return { value: () => value }
+    return { value: () => kept()?.value }
   }
   return {
     add,

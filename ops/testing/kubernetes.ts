@@ -28,6 +28,7 @@ export interface Container {
 export interface PodSpec {
   readonly serviceAccountName: string
   readonly automountServiceAccountToken: boolean
+  readonly restartPolicy?: string
   readonly terminationGracePeriodSeconds?: number
   readonly securityContext: object
   readonly topologySpreadConstraints?: readonly object[]
@@ -45,6 +46,7 @@ export interface Manifest<Spec = unknown> {
   readonly data?: Labels
   readonly resources?: readonly string[]
   readonly components?: readonly string[]
+  readonly patches?: readonly { readonly target?: { readonly name: string }; readonly patch?: string }[]
 }
 interface Selector {
   readonly matchLabels: Labels
@@ -54,7 +56,15 @@ export type Deployment = Manifest<{
   readonly selector: Selector
   readonly template: { readonly metadata: { readonly labels: Labels }; readonly spec: PodSpec }
 }>
-export type Job = Manifest<{ readonly template: { readonly spec: PodSpec } }>
+export type Job = Manifest<{
+  readonly podFailurePolicy?: {
+    readonly rules: readonly {
+      readonly action: string
+      readonly onExitCodes?: { readonly values: readonly number[] }
+    }[]
+  }
+  readonly template: { readonly spec: PodSpec }
+}>
 export type Budget = Manifest<{ readonly maxUnavailable: number; readonly selector: Selector }>
 export type ScaledObject = Manifest<{
   readonly scaleTargetRef: { readonly name: string }

@@ -38,7 +38,7 @@ export async function startOpenTelemetry(settings: Settings, version: string, lo
     spanProcessors: [
       new BatchSpanProcessor({
         exporter: await exporterOf(settings),
-        ...(settings.batchDelayMs !== undefined && { scheduledDelayMillis: settings.batchDelayMs }),
+        ...batchDelayOf(settings, logger),
       }),
     ],
   })
@@ -65,12 +65,28 @@ async function exporterOf({ protocol }: Settings): Promise<SpanExporter> {
 export function samplerOf({ sampler, samplerArgument }: TracingSettings, logger: Logger): Sampler {
   const named = samplers[sampler.replace(/^parentbased_/, '')]
   if (!named) logger.warn({ sampler }, 'OTEL_TRACES_SAMPLER is not known: every trace is taken')
-  const root = named?.(samplerArgument) ?? new AlwaysOnSampler()
+  const root = named?.(ratioOf(samplerArgument, logger)) ?? new AlwaysOnSampler()
   return sampler.startsWith('parentbased_') || !named ? new ParentBasedSampler({ root }) : root
 }
 
-const samplers: Readonly<Record<string, (argument: string | undefined) => Sampler>> = {
+const samplers: Readonly<Record<string, (ratio: number) => Sampler>> = {
   always_on: () => new AlwaysOnSampler(),
   always_off: () => new AlwaysOffSampler(),
-  traceidratio: (argument) => new TraceIdRatioBasedSampler(argument === undefined ? 1 : Number(argument)),
+  traceidratio: (ratio) => new TraceIdRatioBasedSampler(ratio),
+}
+
+/** OTEL_TRACES_SAMPLER_ARG, 0 to 1. The SDK takes NaN for 0, and no trace would ever be seen. */
+function ratioOf(argument: string | undefined, logger: Logger): number {
+  const ratio = Number(argument ?? 1)
+  if (ratio >= 0 && ratio <= 1) return ratio
+  logger.warn({ argument }, 'OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1: every trace is taken')
+  return 1
+}
+
+/** Nothing: the SDK's default. A timer takes NaN for 1 ms. */
+export function batchDelayOf({ batchDelayMs }: Pick<TracingSettings, 'batchDelayMs'>, logger: Logger) {
+  if (batchDelayMs === undefined) return {}
+  if (Number.isFinite(batchDelayMs) && batchDelayMs >= 0) return { scheduledDelayMillis: batchDelayMs }
+  logger.warn({}, 'OTEL_BSP_SCHEDULE_DELAY is not a number of milliseconds: 5,000 are taken')
+  return {}
 }
