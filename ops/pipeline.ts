@@ -113,6 +113,7 @@ export async function startPipeline(names: readonly StageName[], options: Option
   const failed = started.find((one) => one.status === 'rejected')
   if (failed) {
     // Left running, they would work on beside the cleanup of what they stand on.
+    await Promise.allSettled(running.map(({ stop }) => stop()))
     watch.close()
     throw failed.reason
   }
